@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// The nouns: resources as decoded, problems, and the compiled snapshots. Types first, almost no behaviour.
+
+export * from "./problem.ts";
+export type * from "./resources.ts";
+export * from "./snapshot.ts";

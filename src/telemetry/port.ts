@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only file of telemetry that other folders see: what they record to, and what they show about themselves.
+
+import type { ServiceIdentity, WorkloadIdentity } from "../model/index.ts";
+
+export const logLevels = ["trace", "debug", "info", "warning", "error", "off"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+/** Structured log. `message` is a constant sentence; what varies goes into `fields`. Never give it a secret. */
+export interface Logger {
+  readonly scope: string;
+  enabled(level: LogLevel): boolean;
+  trace(message: string, fields?: LogFields): void;
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warning(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** A logger whose level can be changed on its own, e.g. `proxy`, `config`, `admin`. */
+  child(scope: string): Logger;
+}
+
+/** Labels of Istio's standard HTTP metrics (reference: Istio standard metrics). */
+export interface RequestLabels {
+  readonly reporter: "source" | "destination";
+  readonly source: WorkloadIdentity;
+  readonly destination: WorkloadIdentity;
+  readonly service: ServiceIdentity;
+  readonly requestProtocol: "http" | "grpc";
+  /** 0 when no response was sent. */
+  readonly responseCode: number;
+  /** Envoy short flags, `-` for none. */
+  readonly responseFlags: string;
+  /** `unknown` on the source reporter (Istio). */
+  readonly connectionSecurityPolicy: "mutual_tls" | "none" | "unknown";
+}
+
+/** Hot path: `series` once per label set, `record` once per exchange. `record` allocates nothing. */
+export interface RequestMetrics {
+  /** The number of a label set; equal labels give equal numbers. */
+  series(labels: RequestLabels): number;
+  /** Sizes in bytes on the wire, heads included. */
+  record(series: number, durationMs: number, requestBytes: number, responseBytes: number): void;
+}
+
+/** One finished exchange, as Envoy's access log names its parts. null = not known, written `-`. */
+export interface AccessLogRecord {
+  readonly startWallMs: number;
+  readonly method: string | null;
+  /** As received, query included. */
+  readonly path: string | null;
+  readonly protocol: string | null;
+  /** 0 when no response was sent. */
+  readonly responseCode: number;
+  readonly responseFlags: string;
+  readonly responseCodeDetails: string | null;
+  readonly connectionTerminationDetails: string | null;
+  readonly upstreamTransportFailureReason: string | null;
+  /** Body bytes. */
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly durationMs: number;
+  readonly upstreamServiceTimeMs: number | null;
+  readonly xForwardedFor: string | null;
+  readonly userAgent: string | null;
+  readonly requestId: string | null;
+  readonly authority: string | null;
+  readonly upstreamHost: string | null;
+  readonly upstreamCluster: string | null;
+  readonly upstreamLocalAddress: string | null;
+  readonly downstreamLocalAddress: string | null;
+  readonly downstreamRemoteAddress: string | null;
+  readonly requestedServerName: string | null;
+  readonly routeName: string | null;
+}
+
+export interface AccessLog {
+  write(record: AccessLogRecord): void;
+}
+
+/** A number somebody else keeps, read when Prometheus asks. */
+export interface Sample {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "counter" | "gauge";
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Called at each scrape; must be cheap and must not throw. All samples of one name have the same label names. */
+export type SampleSource = () => readonly Sample[];
+
+/** What `/clusters` shows; counters as in Envoy's host statistics. */
+export interface ClusterStatus {
+  readonly name: string;
+  readonly service: ServiceIdentity;
+  readonly loadBalancer: string;
+  readonly connectionsActive: number;
+  readonly requestsActive: number;
+  readonly requestsPending: number;
+  readonly endpoints: readonly EndpointStatus[];
+}
+
+export interface EndpointStatus {
+  /** `ip:port`. */
+  readonly address: string;
+  readonly ready: boolean;
+  readonly weight: number;
+  readonly workload: string;
+  readonly version: string;
+  readonly connectionsActive: number;
+  readonly connectionsTotal: number;
+  readonly connectionsFailed: number;
+  readonly requestsActive: number;
+  readonly requestsTotal: number;
+  readonly requestsSucceeded: number;
+  readonly requestsFailed: number;
+  readonly requestsTimedOut: number;
+}
+
+export interface ListenerStatus {
+  readonly name: string;
+  /** Address and port it is really bound to. */
+  readonly address: string;
+  readonly port: number;
+  readonly configuredPort: number;
+  readonly role: "gateway" | "mesh";
+  readonly connectionsActive: number;
+  /** Why it could not be bound, or null. */
+  readonly error: string | null;
+}
