@@ -50,6 +50,8 @@ export interface ListenOptions {
   /** 0 = any free port. */
   readonly port: number;
   readonly backlog: number;
+  /** A connection was lost while accepting it (EMFILE, ECONNABORTED); the listener goes on. */
+  readonly onAcceptError: (error: Error) => void;
 }
 
 export interface TransportListener {

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// The transport over node:net. Reads land in one buffer shared by every connection of the thread, because they are
+// consumed during the callback; writes are assembled in one lent buffer, which is given up only when the kernel did
+// not take all of it at once.
+
+import { Buffer } from "node:buffer";
+import { createServer, Socket, type AddressInfo, type Server } from "node:net";
+
+import type {
+  Connection,
+  ConnectionHandler,
+  ConnectOptions,
+  ListenOptions,
+  Transport,
+  TransportListener,
+} from "./transport.ts";
+
+const readBufferBytes = 64 * 1024;
+const writeBufferBytes = 64 * 1024;
+/** Queued bytes above which `send` asks the sender to wait. Equal to the sockets' own mark, so that drain fires. */
+const highWaterBytes = 64 * 1024;
+/** TCP keep-alive finds peers that vanished without a word. */
+const socketOptions = {
+  allowHalfOpen: true,
+  highWaterMark: highWaterBytes,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: 60_000,
+} as const;
+
+/** Works everywhere Node does; plain TCP over IPv4 and IPv6. */
+export function createNodeTransport(): Transport {
+  const memory = new SharedMemory();
+  return {
+    name: "node",
+    listen: (options, accept) => listen(memory, options, accept),
+    connect(options, handler) {
+      const connection = new NodeConnection(memory, handler);
+      connection.open(options);
+      return connection;
+    },
+  };
+}
+
+/** The two buffers of a thread. */
+class SharedMemory {
+  readonly readBuffer: Buffer = Buffer.allocUnsafeSlow(readBufferBytes);
+  #writeBuffer: Buffer = Buffer.allocUnsafeSlow(writeBufferBytes);
+
+  reserve(bytes: number): Buffer {
+    if (bytes > this.#writeBuffer.length) this.#writeBuffer = Buffer.allocUnsafeSlow(bytes);
+    return this.#writeBuffer;
+  }
+
+  /** The reserved memory, first `length` bytes; `giveUp` must follow when the kernel still needs it. */
+  written(length: number): Buffer {
+    return this.#writeBuffer.subarray(0, length);
+  }
+
+  giveUp(): void {
+    this.#writeBuffer = Buffer.allocUnsafeSlow(writeBufferBytes);
+  }
+}
+
+class NodeConnection implements Connection {
+  readonly #memory: SharedMemory;
+  #handler: ConnectionHandler | null;
+  #socket: Socket | null = null;
+  #closed = false;
+  #paused = false;
+  #error: Error | null = null;
+  remoteAddress = "";
+  remotePort = 0;
+
+  constructor(memory: SharedMemory, handler: ConnectionHandler | null) {
+    this.#memory = memory;
+    this.#handler = handler;
+  }
+
+  get localAddress(): string {
+    return plainAddress(this.#socket?.localAddress ?? "");
+  }
+
+  get localPort(): number {
+    return this.#socket?.localPort ?? 0;
+  }
+
+  get queuedBytes(): number {
+    return this.#socket?.writableLength ?? 0;
+  }
+
+  open(options: ConnectOptions): void {
+    const socket = new Socket({ ...socketOptions, onread: this.#onread() } as object);
+    this.remoteAddress = options.host;
+    this.remotePort = options.port;
+    this.#attach(socket);
+    socket.on("connect", () => this.#handler?.onConnect());
+    socket.connect({ host: options.host, port: options.port });
+  }
+
+  /** Takes over a socket that a server accepted. */
+  adopt(accepted: Socket, server: Server, accept: (connection: Connection) => ConnectionHandler | null): void {
+    this.remoteAddress = plainAddress(accepted.remoteAddress ?? "");
+    this.remotePort = accepted.remotePort ?? 0;
+    this.#socket = accepted;
+    const handler = accept(this);
+    if (handler === null) {
+      this.#closed = true;
+      accepted.on("error", ignoreRefusedPeer);
+      accepted.resetAndDestroy();
+      return;
+    }
+    this.#handler = handler;
+    const handle = takeHandle(accepted, server);
+    if (handle === null) {
+      this.#attach(accepted);
+      accepted.on("data", (bytes: Buffer) => this.#handler?.onData(bytes, 0, bytes.length));
+      accepted.resume();
+      return;
+    }
+    const socket = new Socket({ ...socketOptions, onread: this.#onread(), handle } as object);
+    Reflect.set(socket, "_server", server);
+    this.#attach(socket);
+  }
+
+  reserve(bytes: number): Buffer {
+    return this.#memory.reserve(bytes);
+  }
+
+  send(length: number): boolean {
+    const socket = this.#socket;
+    if (socket === null || this.#closed) return true;
+    socket.write(this.#memory.written(length));
+    const queued = socket.writableLength;
+    if (queued === 0) return true;
+    this.#memory.giveUp();
+    return queued < highWaterBytes;
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#socket?.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#socket?.resume();
+  }
+
+  end(): void {
+    this.#socket?.end();
+  }
+
+  close(): void {
+    this.#socket?.destroySoon();
+  }
+
+  destroy(reset: boolean): void {
+    const socket = this.#socket;
+    if (socket === null || this.#closed) return;
+    if (reset && !socket.connecting) socket.resetAndDestroy();
+    else socket.destroy();
+  }
+
+  #onread(): { buffer: Buffer; callback: (length: number, bytes: Buffer) => boolean } {
+    return {
+      buffer: this.#memory.readBuffer,
+      callback: (length, bytes) => {
+        this.#handler?.onData(bytes, 0, length);
+        return !this.#paused;
+      },
+    };
+  }
+
+  #attach(socket: Socket): void {
+    this.#socket = socket;
+    socket.on("drain", () => this.#handler?.onDrain());
+    socket.on("end", () => this.#handler?.onEnd());
+    socket.on("error", (error) => {
+      this.#error = error;
+    });
+    socket.on("close", () => {
+      const handler = this.#handler;
+      this.#closed = true;
+      this.#handler = null;
+      handler?.onClose(this.#error);
+    });
+  }
+}
+
+async function listen(
+  memory: SharedMemory,
+  options: ListenOptions,
+  accept: (connection: Connection) => ConnectionHandler | null,
+): Promise<TransportListener> {
+  const server = createServer({ ...socketOptions, pauseOnConnect: true }, (socket) => {
+    new NodeConnection(memory, null).adopt(socket, server, accept);
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen({ host: options.host === "" ? "::" : options.host, port: options.port, backlog: options.backlog }, resolve);
+  try {
+    await promise;
+  } catch (error) {
+    // A kernel without IPv6 still has all of IPv4.
+    if (options.host === "" && error instanceof Error && "code" in error && error.code === "EAFNOSUPPORT") {
+      return listen(memory, { ...options, host: "0.0.0.0" }, accept);
+    }
+    throw error;
+  }
+  server.removeListener("error", reject);
+  server.on("error", options.onAcceptError);
+  const bound = server.address() as AddressInfo;
+  return {
+    address: bound.address,
+    port: bound.port,
+    close: () => new Promise((done) => server.close(() => done())),
+  };
+}
+
+/**
+ * The accepted socket's handle, moved out of it, so that a socket with `onread` can be put around it: node:net offers
+ * that option for outgoing connections only. null where Node's internals look different; then 'data' events serve.
+ */
+function takeHandle(accepted: Socket, server: Server): object | null {
+  const handle: unknown = Reflect.get(accepted, "_handle");
+  if (typeof handle !== "object" || handle === null || Reflect.get(accepted, "_server") !== server) return null;
+  Reflect.set(accepted, "_handle", null);
+  Reflect.set(accepted, "_server", null);
+  return handle;
+}
+
+/** IPv4 addresses seen through an IPv6 socket lose their `::ffff:`. */
+function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}
+
+function ignoreRefusedPeer(): void {
+  // The peer was refused and its socket is gone; what it thinks of that does not matter.
+}
