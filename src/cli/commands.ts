@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every command and option there is, as data. Nothing here runs: main.ts maps names to the roles that do.
+
+import type { CommandSpec, OptionSpec, PositionalSpec } from "./command.ts";
+
+const paths: PositionalSpec = {
+  placeholder: "PATH",
+  description: "A YAML or JSON file, or a directory of them; the same as -f",
+  repeatable: true,
+};
+
+const filename: OptionSpec = {
+  kind: "path",
+  name: "filename",
+  short: "f",
+  placeholder: "PATH",
+  repeatable: true,
+  description: "Read resources from this file, or from all .yaml, .yml and .json files in this directory",
+};
+
+const help: OptionSpec = { kind: "flag", name: "help", short: "h", description: "Show this help" };
+
+/** Which proxy we pretend to be: decides what selects us and where short names resolve. */
+const identity: readonly OptionSpec[] = [
+  {
+    kind: "text",
+    name: "labels",
+    placeholder: "KEY=VALUE",
+    repeatable: true,
+    default: "istio=ingressgateway",
+    description: "Labels of this gateway; a Gateway is served when its selector is among them (comma-separated)",
+  },
+  {
+    kind: "text",
+    name: "namespace",
+    short: "n",
+    placeholder: "NAME",
+    default: "default",
+    description: "Namespace of this process, and of documents that name none",
+  },
+  {
+    kind: "text",
+    name: "cluster-domain",
+    placeholder: "DOMAIN",
+    default: "cluster.local",
+    description: "What a service's full name ends in",
+  },
+];
+
+const meshPort: OptionSpec = {
+  kind: "port",
+  name: "mesh-port",
+  placeholder: "PORT",
+  default: "15001",
+  description: "Port that takes requests for services, by Host header; on 127.0.0.1",
+};
+
+const logLevel: OptionSpec = {
+  kind: "choice",
+  name: "log-level",
+  choices: ["trace", "debug", "info", "warning", "error", "off"],
+  default: "info",
+  description: "Least severe messages to log; debug and trace also show stacks of failures",
+};
+
+const serving: readonly OptionSpec[] = [
+  {
+    kind: "text",
+    name: "listen",
+    placeholder: "PORT=[HOST:]PORT",
+    repeatable: true,
+    description: "Serve a Gateway's port on another one, e.g. 80=8080; the right side 0 takes any free port",
+  },
+  {
+    kind: "text",
+    name: "bind",
+    placeholder: "HOST",
+    description: "Address for Gateway ports that name none (default: all addresses, IPv4 and IPv6)",
+  },
+  ...identity,
+  {
+    kind: "port",
+    name: "admin-port",
+    placeholder: "PORT",
+    default: "15000",
+    description: "Admin pages: configuration, clusters, statistics, log levels",
+  },
+  {
+    kind: "text",
+    name: "admin-bind",
+    placeholder: "HOST",
+    default: "127.0.0.1",
+    description: "Address of the admin pages; they can change and reveal things, so keep them local",
+  },
+  {
+    kind: "port",
+    name: "status-port",
+    placeholder: "PORT",
+    default: "15021",
+    description: "Readiness probe, /healthz/ready",
+  },
+  {
+    kind: "port",
+    name: "stats-port",
+    placeholder: "PORT",
+    default: "15090",
+    description: "Prometheus metrics, /stats/prometheus",
+  },
+  {
+    kind: "choice",
+    name: "access-log",
+    choices: ["off", "text", "json"],
+    default: "off",
+    description: "One line for each request, in Istio's default text or JSON format",
+  },
+  {
+    kind: "path",
+    name: "access-log-file",
+    placeholder: "PATH",
+    description: "Where the access log goes (default: stdout); SIGHUP reopens it",
+  },
+  logLevel,
+  {
+    kind: "choice",
+    name: "log-format",
+    choices: ["text", "json"],
+    default: "text",
+    description: "Format of the log on stderr",
+  },
+  {
+    kind: "seconds",
+    name: "drain-seconds",
+    placeholder: "SECONDS",
+    default: "45",
+    description: "How long requests in flight may take to finish after SIGTERM or SIGINT",
+  },
+  help,
+];
+
+const gateway: CommandSpec = {
+  name: "gateway",
+  summary: "Serve Istio Gateways and VirtualServices as an ingress gateway",
+  details: [
+    "Reads resources from files, listens on the ports of the Gateways that select it and follows every change of the files without dropping a request.",
+    "SIGTERM or SIGINT: stop accepting, finish what is in flight, exit 0 (1 when requests had to be cut off). A second signal ends it at once. SIGHUP reopens log files.",
+  ],
+  positional: paths,
+  options: [filename, ...serving],
+  examples: [
+    { command: "naru gateway -f config/ --listen 80=8080", explains: "serve what config/ says, its port 80 on 8080" },
+    {
+      command: "naru gateway -f config/ --listen 80=127.0.0.1:8080 --access-log text",
+      explains: "only for this machine, with an access log",
+    },
+  ],
+};
+
+const up: CommandSpec = {
+  name: "up",
+  summary: "Run all that a directory of YAML needs, on this machine and without a cluster",
+  details: [
+    "The gateway, and a mesh listener for calls between services, in one process; prints what is served where once it is ready.",
+    "Services reach each other through the mesh listener: send the request there with the service's name in the Host header.",
+  ],
+  positional: paths,
+  options: [filename, meshPort, ...serving],
+  examples: [
+    { command: "naru up config/ --listen 80=8080", explains: "serve config/ and show what is routed where" },
+    {
+      command: "naru up gateway.yaml services.yaml --listen 80=0 --admin-port 0",
+      explains: "take any free ports and print them",
+    },
+  ],
+};
+
+const validate: CommandSpec = {
+  name: "validate",
+  summary: "Report every problem in the configuration, with file, line and column",
+  details: ["Exit code 0: no errors (warnings are allowed), 1: errors, 2: wrong command line."],
+  positional: paths,
+  options: [
+    filename,
+    {
+      kind: "choice",
+      name: "output",
+      short: "o",
+      choices: ["text", "table", "json", "yaml"],
+      default: "text",
+      description: "text prints one line per problem, as compilers do",
+    },
+    { kind: "flag", name: "warnings-as-errors", description: "Exit with 1 when there are warnings" },
+    ...identity,
+    logLevel,
+    help,
+  ],
+  examples: [
+    { command: "naru validate -f config/", explains: "every problem, one per line, and a summary" },
+    {
+      command: "naru validate config/ --warnings-as-errors -o json",
+      explains: "for a pipeline: strict, and readable by programs",
+    },
+  ],
+};
+
+const routes: CommandSpec = {
+  name: "routes",
+  summary: "List all routes, or explain where one request goes and why",
+  details: [
+    "Without --host and --path it lists every route in the order in which they are tried. With either it follows that request: which virtual host, which rule at which file and line, which destinations, and why each earlier rule did not match.",
+    "Exit code 1 when no route matches.",
+  ],
+  positional: paths,
+  options: [
+    filename,
+    {
+      kind: "text",
+      name: "host",
+      placeholder: "HOST",
+      description: "Host header of the request, e.g. shop.example or 10.0.0.1:8080",
+    },
+    { kind: "text", name: "path", placeholder: "PATH", description: "Path of the request with its query (default: /)" },
+    { kind: "text", name: "method", placeholder: "METHOD", default: "GET", description: "Method of the request" },
+    {
+      kind: "text",
+      name: "header",
+      short: "H",
+      placeholder: "'NAME: VALUE'",
+      repeatable: true,
+      description: "A header of the request",
+    },
+    {
+      kind: "port",
+      name: "port",
+      placeholder: "PORT",
+      description: "Only this listener, by its configured port; with --mesh the service's port",
+    },
+    { kind: "flag", name: "mesh", description: "Follow the mesh's routes instead of the gateways'" },
+    {
+      kind: "choice",
+      name: "output",
+      short: "o",
+      choices: ["table", "json", "yaml"],
+      default: "table",
+      description: "Format of the answer",
+    },
+    ...identity,
+    logLevel,
+    help,
+  ],
+  examples: [
+    { command: "naru routes -f config/", explains: "every route, in the order they are tried" },
+    {
+      command: "naru routes -f config/ --host shop.example --path /cart",
+      explains: "where this request goes, and why",
+    },
+    {
+      command: "naru routes -f config/ --mesh --host reviews --port 9080 --path / -H 'end-user: jason'",
+      explains: "the same for a call between services",
+    },
+  ],
+};
+
+const version: CommandSpec = {
+  name: "version",
+  summary: "Show the version of naru, Node.js and the platform",
+  details: [],
+  positional: null,
+  options: [
+    {
+      kind: "choice",
+      name: "output",
+      short: "o",
+      choices: ["text", "json", "yaml"],
+      default: "text",
+      description: "Format of the answer",
+    },
+    help,
+  ],
+  examples: [{ command: "naru version -o json", explains: "readable by programs" }],
+};
+
+const helpCommand: CommandSpec = {
+  name: "help",
+  summary: "Show the help of a command",
+  details: [],
+  positional: {
+    placeholder: "COMMAND",
+    description: "The command to explain (default: all in short)",
+    repeatable: false,
+  },
+  options: [help],
+  examples: [{ command: "naru help gateway", explains: "the same as naru gateway --help" }],
+};
+
+/** In the order of the help text. */
+export const commandTable: readonly CommandSpec[] = [up, gateway, validate, routes, version, helpCommand];

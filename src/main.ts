@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The entry point: argv → command, signals → orderly stop, outcome → exit code. Everything is loaded on demand: first so
+// that an old Node.js gets a sentence and not a syntax error, then so that `version` does not load a proxy.
+
+import type { CommandContext, Invocation, ProcessControl, RunCommand, StopReason } from "./cli/index.ts";
+import { oldNodeMessage } from "./cli/node-version.ts";
+
+/** By command name; `help` runs here. */
+const loaders: Readonly<Record<string, () => Promise<RunCommand>>> = {
+  gateway: async () => (await import("./roles/gateway.ts")).runGateway,
+  up: async () => (await import("./roles/up.ts")).runUp,
+  validate: async () => (await import("./roles/validate.ts")).runValidate,
+  routes: async () => (await import("./roles/routes.ts")).runRoutes,
+  version: async () => (await import("./roles/version.ts")).runVersion,
+};
+
+/** Exit codes of a process that a signal ended: 128 + the signal's number. */
+const signalExitCodes = { SIGTERM: 143, SIGINT: 130, SIGPIPE: 141 } as const;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const { commandTable, createTerminal, parseCommandLine, reportFailure } = await import("./cli/index.ts");
+  const terminal = createTerminal(process.stdout, process.stderr, process.env);
+  endQuietlyWithReader();
+  let invocation: Invocation | null = null;
+  const showsStacks = () => ["debug", "trace"].includes(logLevelOf(invocation));
+  const onUncaught = (error: unknown) => process.exit(reportFailure(terminal, error, showsStacks()));
+  process.on("uncaughtException", onUncaught);
+  const takeControl = () => {
+    process.off("uncaughtException", onUncaught);
+    return controlProcess();
+  };
+  try {
+    invocation = parseCommandLine(argv, commandTable);
+    return await runInvocation(invocation, { terminal, takeControl });
+  } catch (error) {
+    return reportFailure(terminal, error, showsStacks());
+  }
+}
+
+async function runInvocation(invocation: Invocation, context: CommandContext): Promise<number> {
+  const { commandTable, exitCodes, renderHelp } = await import("./cli/index.ts");
+  const { terminal } = context;
+  switch (invocation.kind) {
+    case "help": {
+      const layout = { width: terminal.width ?? 100, strong: (text: string) => terminal.tone("strong", text) };
+      terminal.out(renderHelp(invocation.command, commandTable, layout));
+      return exitCodes.ok;
+    }
+    case "version": {
+      const { versionText } = await import("./roles/version.ts");
+      terminal.out(versionText());
+      return exitCodes.ok;
+    }
+    case "run": {
+      const load = loaders[invocation.command.name];
+      if (load === undefined) throw new Error(`command ${invocation.command.name} has no loader`);
+      const run = await load();
+      return await run(invocation.values, context);
+    }
+  }
+}
+
+function logLevelOf(invocation: Invocation | null): string {
+  if (invocation?.kind !== "run") return "";
+  const { command, values } = invocation;
+  return command.options.some((option) => option.name === "log-level") ? values.text("log-level") : "";
+}
+
+/** `naru routes | head -1`: the reader has what it wanted, which is no failure worth a word. */
+function endQuietlyWithReader(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(signalExitCodes.SIGPIPE);
+  });
+}
+
+function controlProcess(): ProcessControl {
+  const { promise, resolve } = Promise.withResolvers<StopReason>();
+  let stopping = false;
+  const stop = (reason: StopReason, exitCodeAtOnce: number) => {
+    if (stopping) process.exit(exitCodeAtOnce);
+    stopping = true;
+    resolve(reason);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => stop({ kind: "signal", signal }, signalExitCodes[signal]));
+  }
+  process.on("uncaughtException", (error) => stop({ kind: "failure", error }, 1));
+  return { stopRequested: promise, onReopen: (callback) => void process.on("SIGHUP", callback) };
+}
+
+const refusal = oldNodeMessage(process.versions.node);
+if (refusal === null) {
+  process.exit(await main(process.argv.slice(2)));
+} else {
+  process.stderr.write(refusal);
+  process.exit(1);
+}
