@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bundles src/ into dist/: one entry, ES modules. What the program imports lazily stays a chunk of its own, so that
+// nobody pays memory and start-up time for a parser or a regular-expression engine that is not used.
+
+import { chmodSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+import { build } from "esbuild";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+rmSync(`${root}dist`, { recursive: true, force: true });
+const result = await build({
+  absWorkingDir: root,
+  entryPoints: ["src/main.ts"],
+  outdir: "dist",
+  chunkNames: "chunks/[name]-[hash]",
+  bundle: true,
+  splitting: true,
+  platform: "node",
+  target: "node26",
+  format: "esm",
+  sourcemap: "linked",
+  sourcesContent: false,
+  legalComments: "linked",
+  // Dependencies in CommonJS call require() for Node's own modules, which an ES module has to make for itself.
+  banner: {
+    js: 'import { createRequire as naruCreateRequire } from "node:module"; const require = naruCreateRequire(import.meta.url);',
+  },
+  metafile: true,
+  logLevel: "warning",
+});
+
+chmodSync(`${root}dist/main.js`, 0o755);
+for (const [path, output] of Object.entries(result.metafile.outputs)) {
+  if (path.endsWith(".js")) console.log(`${path} ${Math.ceil(output.bytes / 1024)} KiB`);
+}
