@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the real program as a child with piped output, as a shell script would.
+
+import { spawn, type ChildProcessByStdio } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { Readable } from "node:stream";
+
+const entry = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
+
+/** Samples as relative paths from `samplesFolder`, so that no output contains a machine's own path. */
+export const samplesFolder = fileURLToPath(new URL("../../fixtures/samples", import.meta.url));
+
+export interface RunResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunningNaru {
+  readonly process: ChildProcessByStdio<null, Readable, Readable>;
+  /** What was written until now. */
+  stdout(): string;
+  stderr(): string;
+  /** Resolves once stdout or stderr contains a match; rejects when the child ends without. */
+  waitFor(stream: "stdout" | "stderr", pattern: RegExp): Promise<RegExpExecArray>;
+  /** Resolves when the child has ended and its output is read. */
+  readonly ended: Promise<RunResult>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Starts `naru ARGS` in the samples' folder. Disposing kills it. */
+export function startNaru(args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningNaru {
+  const child = spawn(process.execPath, [entry, ...args], {
+    cwd: samplesFolder,
+    env: { PATH: process.env["PATH"] ?? "", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const written = { stdout: "", stderr: "" };
+  for (const stream of ["stdout", "stderr"] as const) {
+    child[stream].setEncoding("utf8").on("data", (text: string) => (written[stream] += text));
+  }
+  const ended = once(child, "close").then(([code]: unknown[]) => ({ code: code as number | null, ...written }));
+  return {
+    process: child,
+    stdout: () => written.stdout,
+    stderr: () => written.stderr,
+    ended,
+    waitFor: (stream, pattern) => waitForOutput(child[stream], () => written[stream], pattern, ended),
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+/** Runs `naru ARGS` to its end. */
+export async function runNaru(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<RunResult> {
+  await using running = startNaru(args, env);
+  return await running.ended;
+}
+
+function waitForOutput(
+  stream: Readable,
+  written: () => string,
+  pattern: RegExp,
+  ended: Promise<RunResult>,
+): Promise<RegExpExecArray> {
+  const { promise, resolve, reject } = Promise.withResolvers<RegExpExecArray>();
+  const look = () => {
+    const found = pattern.exec(written());
+    if (found === null) return;
+    stream.off("data", look);
+    resolve(found);
+  };
+  stream.on("data", look);
+  look();
+  void ended.then((result) =>
+    reject(new Error(`ended with ${result.code} before ${pattern}\n${result.stdout}${result.stderr}`)),
+  );
+  return promise;
+}
