@@ -44,5 +44,6 @@ function isPlainPass(event: TestEvent): boolean {
 }
 
 function* drain(full: InstanceType<typeof spec>): Generator<string> {
-  for (let text: unknown = full.read(); text !== null; text = full.read()) yield String(text);
+  const next = () => full.read() as string | null;
+  for (let text = next(); text !== null; text = next()) yield text;
 }

@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tracked and new files of this repository, as the checks read them.
+// The files of this repository as the checks read them. Git is not asked: the checks also hold in an unpacked archive.
 
-import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /** Path with forward slashes, relative to the root → content. */
 export type Files = ReadonlyMap<string, string>;
 
-export const root = fileURLToPath(new URL("../..", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
+/** What .gitignore names. */
+const ignoredFolders = new Set([".git", "node_modules", "dist", "coverage", "tmp"]);
 
-/** Paths that git tracks or would track; a file deleted but not yet committed is left out. */
-export function listFiles(): string[] {
-  const list = (...args: readonly string[]) =>
-    execFileSync("git", ["ls-files", "-z", ...args], { cwd: root, encoding: "utf8" }).split("\0").filter(Boolean);
-  const deleted = new Set(list("--deleted"));
-  return list("--cached", "--others", "--exclude-standard").filter((path) => !deleted.has(path)).toSorted();
+/** Paths of all files but ignored ones, sorted. */
+export function listFiles(folder = ""): string[] {
+  return readdirSync(`${root}${folder}`, { withFileTypes: true })
+    .flatMap((entry) => {
+      if (!entry.isDirectory()) return [`${folder}${entry.name}`];
+      return ignoredFolders.has(entry.name) ? [] : listFiles(`${folder}${entry.name}/`);
+    })
+    .toSorted();
 }
 
 export function readFiles(select: (path: string) => boolean): Files {
-  return new Map(listFiles().filter(select).map((path) => [path, readFileSync(`${root}${path}`, "utf8")]));
+  return new Map(
+    listFiles()
+      .filter(select)
+      .map((path) => [path, readFileSync(`${root}${path}`, "utf8")]),
+  );
 }
 
 /** Files of an example, for checking the checks. */

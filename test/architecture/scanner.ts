@@ -31,7 +31,7 @@ const lexemes = [
   { kind: "word", pattern: /[\p{ID_Start}$_#0-9][\p{ID_Continue}$\u200c\u200d]*/uy },
   { kind: "punctuation", pattern: /=>|\?\.|\.\.\.|[^\s]/y },
 ] as const;
-const regexLiteral = /\/(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/y;
+const regexLiteral = /\/(?![*/])(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/y;
 const templateText = /(?:[^`\\$]|\\[^]|\$(?!\{))*/y;
 
 /** Tokens of a module that compiles; what it makes of other text is unspecified. */
@@ -72,7 +72,7 @@ export function tokenize(source: string): Token[] {
     if (holes.length > 0 && character === "{") holes.push(holes.pop()! + 1);
     if (holes.length > 0 && character === "}") holes.push(holes.pop()! - 1);
     const regex = character === "/" && regexMayStart(tokens) ? matchAt(regexLiteral, source, at) : null;
-    if (regex !== null && !regex.startsWith("//")) {
+    if (regex !== null) {
       take("regex", regex);
       continue;
     }
