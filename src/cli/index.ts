@@ -8,6 +8,6 @@ export { renderHelp } from "./help.ts";
 export { countOf, writeData } from "./output.ts";
 export { parseCommandLine, type Invocation, type OptionValues } from "./parse.ts";
 export { reportFailure } from "./report.ts";
-export { renderTable } from "./table.ts";
-export { createTerminal, type Terminal } from "./terminal.ts";
+export { renderTable, type Column } from "./table.ts";
+export { createTerminal, type Terminal, type Tone } from "./terminal.ts";
 export { parseHeaders, parseLabels, parsePaths, parsePortMap, type BindAddress } from "./values.ts";

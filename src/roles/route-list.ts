@@ -3,7 +3,7 @@
 
 import type { ListenerSpec, RouteSpec, RouteTableSpec, RoutingSnapshot, VirtualHostSpec } from "../model/index.ts";
 import { describeAction, describeMatch, describeOrigin, describePosition } from "./describe-route.ts";
-import { renderTable, type Column } from "./table.ts";
+import { renderTable, type Column } from "../cli/index.ts";
 
 /** Which part of the snapshot is asked about. */
 export interface RouteSelection {
@@ -43,7 +43,9 @@ export interface SelectedTable {
 export function selectTables(routing: RoutingSnapshot, selection: RouteSelection): readonly SelectedTable[] {
   return routing.listeners
     .filter((listener) => selection.role === null || listener.role === selection.role)
-    .flatMap((listener) => [...listener.tables].map(([port, name]) => ({ listener, port, table: routing.routeTables.get(name) })))
+    .flatMap((listener) =>
+      [...listener.tables].map(([port, name]) => ({ listener, port, table: routing.routeTables.get(name) })),
+    )
     .filter((each): each is SelectedTable => each.table !== undefined)
     .filter(({ port }) => selection.port === null || selection.port === port);
 }
@@ -58,7 +60,11 @@ const columns: readonly Column[] = [
 ];
 
 /** For people: one row per route. */
-export function renderRoutes(listed: readonly ListedRoute[], width: number | null, styleTitle: (text: string) => string): string {
+export function renderRoutes(
+  listed: readonly ListedRoute[],
+  width: number | null,
+  styleTitle: (text: string) => string,
+): string {
   const rows = listed.map(({ listener, port, host, order, route }) => [
     listener.role === "mesh" ? `mesh:${port}` : `gateway:${port}`,
     shortDomains(host.domains),
@@ -71,7 +77,14 @@ export function renderRoutes(listed: readonly ListedRoute[], width: number | nul
 }
 
 /** For programs: the same and more, plain data. */
-export function routeData({ listener, port, table, host, order, route }: ListedRoute): Readonly<Record<string, unknown>> {
+export function routeData({
+  listener,
+  port,
+  table,
+  host,
+  order,
+  route,
+}: ListedRoute): Readonly<Record<string, unknown>> {
   return {
     listener: { name: listener.name, role: listener.role, port },
     routeTable: table.name,

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where one request goes and why, for people and for programs: the answer of `naru routes --host --path`. Pure.
+
+import { renderTable, type Terminal } from "../cli/index.ts";
+import { formatHostPort } from "../core/index.ts";
+import type { EndpointSnapshot, RouteAction, RouteSpec } from "../model/index.ts";
+import { explainRoutes, type RequestView, type RouteExplanation, type RouteVerdict } from "../router/index.ts";
+import { describeAction, describeCluster, describeMatch, describeOrigin, describePosition } from "./describe-route.ts";
+import type { SelectedTable } from "./route-list.ts";
+
+/** The request that is followed. */
+export interface AskedRequest {
+  readonly method: string;
+  /** As in the Host header. */
+  readonly authority: string;
+  /** With its query. */
+  readonly target: string;
+  /** Names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+/** What one route table does with the request. */
+export interface Explanation {
+  readonly selected: SelectedTable;
+  readonly request: AskedRequest;
+  readonly result: RouteExplanation;
+}
+
+/** Follows the request through one route table. */
+export function explainRequest(selected: SelectedTable, request: AskedRequest): Explanation {
+  const { path, query } = splitTarget(request.target);
+  const view: RequestView = {
+    method: request.method,
+    scheme: "http",
+    authority: () => request.authority,
+    header: (name) => (name === "host" ? request.authority : (request.headers.get(name) ?? null)),
+    query: () => query,
+  };
+  return { selected, request, result: explainRoutes(selected.table, request.authority, path, view) };
+}
+
+/** For programs. */
+export function explanationData({ selected, request, result }: Explanation, endpoints: EndpointSnapshot): unknown {
+  const { listener, port, table } = selected;
+  return {
+    request: { ...request, headers: Object.fromEntries(request.headers) },
+    listener: { name: listener.name, role: listener.role, port },
+    routeTable: table.name,
+    host: result.host,
+    virtualHost: result.virtualHost?.name ?? null,
+    domain: result.domain,
+    domainMatch: result.domainMatch,
+    matched: result.matched === null ? null : matchedData(result.matched, endpoints),
+    routes: result.routes.map((verdict, index) => ({
+      order: index + 1,
+      outcome: verdict.outcome,
+      failure: verdict.outcome === "failed" ? verdict.failure : null,
+      ...routeData(verdict.route),
+    })),
+  };
+}
+
+/** For people: the answer first, then every route in order with the reason why it did not match. */
+export function writeExplanation(terminal: Terminal, explanation: Explanation, endpoints: EndpointSnapshot): void {
+  const { selected, request, result } = explanation;
+  const { listener, port, table } = selected;
+  const where = listener.role === "mesh" ? `mesh, service port ${port}` : `gateway port ${port}`;
+  terminal.out(`${terminal.tone("strong", `${request.method} ${request.authority}${request.target}`)} on ${where}\n\n`);
+  if (result.virtualHost === null) {
+    terminal.out(
+      `${terminal.tone("bad", "no host")}    nothing in route table ${table.name} serves the host '${result.host}'\n`,
+    );
+    terminal.out(`hosts      ${table.hosts.flatMap(({ domains }) => domains.slice(0, 1)).join(", ") || "none"}\n`);
+    return;
+  }
+  terminal.out(`host       '${result.host}' is served by ${result.virtualHost.name}${domainText(result)}\n`);
+  if (result.matched === null) {
+    terminal.out(
+      `${terminal.tone("bad", "no route")}   none of the ${result.routes.length} routes matches: 404, flag NR\n\n`,
+    );
+  } else {
+    writeMatched(terminal, result, result.matched, endpoints);
+  }
+  terminal.out(renderVerdicts(terminal, result.routes));
+}
+
+function writeMatched(
+  terminal: Terminal,
+  result: RouteExplanation,
+  route: RouteSpec,
+  endpoints: EndpointSnapshot,
+): void {
+  const { action } = route;
+  const number = result.routes.findIndex((verdict) => verdict.outcome === "matched") + 1;
+  terminal.out(
+    `${terminal.tone("good", "route")}      ${number} of ${result.routes.length}: ${describeMatch(route.match)}\n`,
+  );
+  terminal.out(`from       ${describeOrigin(route.origin)}\n`);
+  terminal.out(`           ${describePosition(route.origin)}\n`);
+  if (action.kind === "reply") {
+    terminal.out(`answer     ${action.status} ${action.body}\n\n`);
+    return;
+  }
+  terminal.out(`to         ${describeAction(action)}\n`);
+  for (const { cluster } of action.destinations) {
+    const found = endpoints.endpoints.get(cluster) ?? [];
+    const list = found.map(({ address, port, ready, workload }) => {
+      const name = workload.workload === "unknown" ? "" : ` ${workload.workload}`;
+      return `${formatHostPort(address, port)}${name}${ready ? "" : " (not ready)"}`;
+    });
+    terminal.out(`endpoints  ${describeCluster(cluster)}: ${list.join(", ") || terminal.tone("caution", "none")}\n`);
+  }
+  terminal.out(`timeout    ${action.timeoutMs === 0 ? "none" : `${action.timeoutMs} ms`}\n`);
+  terminal.out(`retries    ${retriesText(action.retries)}\n\n`);
+}
+
+function retriesText({
+  attempts,
+  on,
+  statusCodes,
+  perTryTimeoutMs,
+}: Extract<RouteAction, { kind: "forward" }>["retries"]): string {
+  if (attempts === 0) return "none";
+  const perTry = perTryTimeoutMs === 0 ? "" : `, ${perTryTimeoutMs} ms each`;
+  return `up to ${attempts} on ${[...on, ...statusCodes].join(",")}${perTry}`;
+}
+
+function domainText({ domain, host, domainMatch }: RouteExplanation): string {
+  return domainMatch === "exact" && domain === host ? "" : `, whose domain ${domain} matches`;
+}
+
+function renderVerdicts(terminal: Terminal, verdicts: readonly RouteVerdict[]): string {
+  const rows = verdicts.map((verdict, index) => [
+    String(index + 1),
+    describeMatch(verdict.route.match),
+    verdictText(verdict),
+    describeOrigin(verdict.route.origin),
+    describePosition(verdict.route.origin),
+  ]);
+  const columns = [
+    { title: "#", align: "right" as const },
+    { title: "MATCH" },
+    { title: "VERDICT" },
+    { title: "RULE" },
+    { title: "FROM" },
+  ];
+  return renderTable(columns, rows, terminal.width, (text) => terminal.tone("dim", text));
+}
+
+function verdictText(verdict: RouteVerdict): string {
+  if (verdict.outcome !== "failed") return verdict.outcome;
+  const { condition, wanted, actual } = verdict.failure;
+  return `no: ${condition} is ${actual === null ? "absent" : JSON.stringify(actual)}, not ${wanted}`.replace(
+    "not not ",
+    "but must not be ",
+  );
+}
+
+function matchedData(route: RouteSpec, endpoints: EndpointSnapshot): unknown {
+  const { action } = route;
+  const destinations = action.kind === "forward" ? action.destinations : [];
+  return {
+    ...routeData(route),
+    action,
+    endpoints: Object.fromEntries(destinations.map(({ cluster }) => [cluster, endpoints.endpoints.get(cluster) ?? []])),
+  };
+}
+
+function routeData({ name, match, origin }: RouteSpec): Readonly<Record<string, unknown>> {
+  return { name, match, resource: origin.resource, path: origin.path, position: origin.position };
+}
+
+function splitTarget(target: string): { readonly path: string; readonly query: string } {
+  const mark = target.indexOf("?");
+  return mark < 0 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
+}
