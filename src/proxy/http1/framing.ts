@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Values of the two fields that delimit a body (RFC 9112 §6). Both are read more strictly than the RFC allows, because
+// every reading that two programs could see differently is a way to smuggle a request.
+
+import { comma, equalsIgnoreCase, isBlank, tokenByte } from "./bytes.ts";
+
+/** `parseContentLength` on anything that is not 1*DIGIT up to 2^53-1. */
+export const invalidLength = -2;
+
+export function parseContentLength(bytes: Uint8Array, start: number, end: number): number {
+  if (start === end) return invalidLength;
+  let value = 0;
+  for (let at = start; at < end; at++) {
+    const digit = bytes[at]! - 0x30;
+    if (digit < 0 || digit > 9) return invalidLength;
+    value = value * 10 + digit;
+    if (value > Number.MAX_SAFE_INTEGER) return invalidLength;
+  }
+  return value;
+}
+
+export const codingChunked = 0;
+/** A well-formed list of codings that ends as a request must, but with codings we do not have. */
+export const codingUnknown = 1;
+/** Not a list of tokens, or one in which chunked is not last or stands twice. */
+export const codingInvalid = 2;
+
+/** Reads one Transfer-Encoding value. */
+export function parseTransferEncoding(bytes: Uint8Array, start: number, end: number): number {
+  if (equalsIgnoreCase(bytes, start, end, "chunked")) return codingChunked;
+  let at = start;
+  let chunkedSeen = false;
+  for (;;) {
+    const from = at;
+    while (at < end && tokenByte[bytes[at]!] === 1) at++;
+    // An empty element or a parameter: nothing legitimate sends either.
+    if (at === from || chunkedSeen) return codingInvalid;
+    chunkedSeen = equalsIgnoreCase(bytes, from, at, "chunked");
+    while (at < end && isBlank(bytes[at]!)) at++;
+    if (at === end) return codingUnknown;
+    if (bytes[at] !== comma) return codingInvalid;
+    at++;
+    while (at < end && isBlank(bytes[at]!)) at++;
+  }
+}
