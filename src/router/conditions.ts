@@ -93,20 +93,10 @@ function queryValue(query: string, name: string): string | null {
 }
 
 function textTest(match: StringMatch, patterns: PatternPool): TextTest {
-  switch (match.kind) {
-    case "exact": {
-      const wanted = match.value;
-      return (text) => text === wanted;
-    }
-    case "prefix": {
-      const wanted = match.value;
-      return (text) => text.startsWith(wanted);
-    }
-    case "regex": {
-      const pattern = patterns.get(match.value);
-      return (text) => pattern.matches(text);
-    }
-    case "presence":
-      return () => true;
-  }
+  if (match.kind === "presence") return () => true;
+  const { kind, value } = match;
+  if (kind === "exact") return (text) => text === value;
+  if (kind === "prefix") return (text) => text.startsWith(value);
+  const pattern = patterns.get(value);
+  return (text) => pattern.matches(text);
 }

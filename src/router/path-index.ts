@@ -61,8 +61,10 @@ export class PathIndex {
     let node: PathNode | null = this.#root;
     let position = 0;
     while (node !== null && node.lowest < stop) {
-      if (!path.startsWith(node.label, position)) break;
-      position += node.label.length;
+      const label = node.label;
+      // The first code unit has led here already, and startsWith costs more than the rest of the step.
+      if (label.length > 1 && !path.startsWith(label, position)) break;
+      position += label.length;
       const chain = node.chain;
       if (chain !== null && chain.head < stop) {
         heap.push(chain.head);
