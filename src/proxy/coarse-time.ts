@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Time that costs nothing to read, moved once a second by the data plane.
+
+import type { Clock } from "../core/index.ts";
+
+export class CoarseTime {
+  /** Monotonic milliseconds, at most a second old. */
+  nowMs: number;
+  /** IMF-fixdate for Date headers (RFC 9110 §5.6.7). */
+  httpDate: string;
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.nowMs = clock.nowMs();
+    this.httpDate = new Date(clock.wallMs()).toUTCString();
+  }
+
+  tick(): void {
+    this.nowMs = this.#clock.nowMs();
+    this.httpDate = new Date(this.#clock.wallMs()).toUTCString();
+  }
+}

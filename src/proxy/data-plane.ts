@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// The running proxy of one thread: takes snapshots, reconciles listeners and clusters with them, drains. Requests
+// themselves are the pipeline's.
+
+import { Deadlines, formatHostPort, messageOf, type Cancel } from "../core/index.ts";
+import type { EndpointSnapshot, ListenerSpec, RoutingSnapshot } from "../model/index.ts";
+import { compileRouteTable, type RouteTable } from "../router/index.ts";
+import type { ClusterStatus, ListenerStatus, Sample } from "../telemetry/port.ts";
+import { Attempts } from "./attempts.ts";
+import { Cluster } from "./cluster.ts";
+import { CoarseTime } from "./coarse-time.ts";
+import { DnsResolution } from "./dns.ts";
+import type { DownstreamConnection } from "./downstream-connection.ts";
+import { messageState } from "./exchange.ts";
+import { Listener } from "./listener.ts";
+import type { DataPlaneDeps, DataPlaneOptions } from "./options.ts";
+import { Pipeline } from "./pipeline.ts";
+import { ExchangeRecorder } from "./recorder.ts";
+import { bindAction, type BoundAction } from "./route-binding.ts";
+import { clusterStatus } from "./status.ts";
+import { DataPlaneStats, dataPlaneSamples } from "./stats.ts";
+import { UpstreamPool } from "./upstream-pool.ts";
+
+const sweepMs = 1_000;
+
+export interface DrainResult {
+  /** Exchanges that were still in flight at the deadline and were cut off. */
+  readonly abandoned: number;
+}
+
+export interface DataPlane {
+  /** Routes by `snapshot` from now on. Listeners that cannot bind are reported by `listeners()`; the others serve. */
+  applyRouting(snapshot: RoutingSnapshot): Promise<void>;
+  applyEndpoints(snapshot: EndpointSnapshot): void;
+  listeners(): readonly ListenerStatus[];
+  clusters(): readonly ClusterStatus[];
+  samples(): readonly Sample[];
+  /** Stops accepting, lets exchanges finish, closes idle connections; cuts off what is left after `deadlineMs`. */
+  drain(deadlineMs: number): Promise<DrainResult>;
+  /** Ends everything at once. */
+  stop(): Promise<void>;
+}
+
+export function createDataPlane(deps: DataPlaneDeps, options: DataPlaneOptions): DataPlane {
+  return new NodeDataPlane(deps, options);
+}
+
+class NodeDataPlane implements DataPlane {
+  readonly #deps: DataPlaneDeps;
+  readonly #options: DataPlaneOptions;
+  readonly #stats = new DataPlaneStats();
+  readonly #deadlines: Deadlines;
+  readonly #coarse: CoarseTime;
+  readonly #pipeline: Pipeline;
+  readonly #pool: UpstreamPool;
+  readonly #listeners = new Map<string, Listener>();
+  /** Gone from the configuration, connections still open. */
+  readonly #closing = new Set<Listener>();
+  readonly #clusters = new Map<string, Cluster>();
+  readonly #dns = new Map<string, DnsResolution>();
+  #endpoints: EndpointSnapshot = { version: "", endpoints: new Map() };
+  #cancelSweep: Cancel | null = null;
+  /** Bindings happen one snapshot after the other. */
+  #applying: Promise<void> = Promise.resolve();
+  #onIdle: (() => void) | null = null;
+
+  constructor(deps: DataPlaneDeps, options: DataPlaneOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#deadlines = new Deadlines(deps.clock);
+    this.#coarse = new CoarseTime(deps.clock);
+    this.#pipeline = new Pipeline({
+      deps,
+      options,
+      deadlines: this.#deadlines,
+      coarse: this.#coarse,
+      stats: this.#stats,
+      recorder: new ExchangeRecorder(deps.metrics, deps.accessLog, options.identity),
+    });
+    this.#pool = new UpstreamPool(deps.transport, this.#deadlines, this.#pipeline, options.maxIdlePerEndpoint);
+    this.#pipeline.attempts = new Attempts(
+      this.#pool,
+      this.#deadlines,
+      deps.clock,
+      deps.random,
+      this.#stats,
+      this.#pipeline,
+    );
+  }
+
+  applyRouting(snapshot: RoutingSnapshot): Promise<void> {
+    this.#cancelSweep ??= this.#deps.clock.every(sweepMs, () => this.#sweep());
+    this.#reconcileClusters(snapshot);
+    const tables = new Map<string, RouteTable<BoundAction>>();
+    for (const [name, spec] of snapshot.routeTables) {
+      tables.set(name, compileRouteTable(spec, (route) => bindAction(route.action, this.#clusters)));
+    }
+    for (const spec of snapshot.listeners) this.#listeners.get(spec.name)?.setTables(tablesOf(spec, tables));
+    this.#applying = this.#applying.then(() => this.#reconcileListeners(snapshot, tables));
+    return this.#applying;
+  }
+
+  applyEndpoints(snapshot: EndpointSnapshot): void {
+    this.#endpoints = snapshot;
+    for (const cluster of this.#clusters.values()) this.#updateEndpoints(cluster);
+  }
+
+  listeners(): readonly ListenerStatus[] {
+    return [...this.#listeners.values()].map((listener) => ({
+      name: listener.name,
+      address: listener.address,
+      port: listener.port,
+      configuredPort: listener.configuredPort,
+      role: listener.role,
+      connectionsActive: listener.connections.size,
+      error: listener.error,
+    }));
+  }
+
+  clusters(): readonly ClusterStatus[] {
+    return [...this.#clusters.values()].map(clusterStatus);
+  }
+
+  samples(): readonly Sample[] {
+    return dataPlaneSamples(this.#stats, this.#listeners.values(), this.#clusters.values());
+  }
+
+  async drain(deadlineMs: number): Promise<DrainResult> {
+    this.#pipeline.draining = true;
+    await this.#applying;
+    // Closing a server resolves when its last connection is gone, so it is not waited for here.
+    for (const listener of this.#listeners.values()) void listener.close();
+    this.#closeIdleConnections();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onIdle = resolve;
+    const cancel = this.#deps.clock.after(deadlineMs, resolve);
+    if (this.#openConnections() > 0) await promise;
+    cancel();
+    const abandoned = this.#stats.exchangesActive;
+    await this.stop();
+    return { abandoned };
+  }
+
+  async stop(): Promise<void> {
+    this.#pipeline.draining = true;
+    await this.#applying;
+    this.#cancelSweep?.();
+    this.#cancelSweep = null;
+    const closed = [...this.#listeners.values(), ...this.#closing].map((listener) => listener.close());
+    for (const connection of this.#allConnections()) connection.destroy(false);
+    for (const resolution of this.#dns.values()) resolution.stop();
+    for (const cluster of this.#clusters.values()) cluster.retire();
+    await Promise.all(closed);
+  }
+
+  #reconcileClusters(snapshot: RoutingSnapshot): void {
+    for (const [name, cluster] of this.#clusters) {
+      const spec = snapshot.clusters.get(name);
+      // A cluster that turns from addresses to names, or back, starts anew.
+      if (spec !== undefined && spec.discovery === cluster.spec.discovery) continue;
+      this.#dns.get(name)?.stop();
+      this.#dns.delete(name);
+      cluster.retire();
+      this.#clusters.delete(name);
+    }
+    for (const [name, spec] of snapshot.clusters) {
+      const known = this.#clusters.get(name);
+      if (known !== undefined) {
+        known.updateSpec(spec);
+        continue;
+      }
+      const cluster = new Cluster(spec, this.#deps.random);
+      this.#clusters.set(name, cluster);
+      this.#updateEndpoints(cluster);
+    }
+  }
+
+  #updateEndpoints(cluster: Cluster): void {
+    const { name, discovery } = cluster.spec;
+    const specs = this.#endpoints.endpoints.get(name) ?? [];
+    if (discovery === "static") {
+      cluster.updateEndpoints(specs);
+      return;
+    }
+    let resolution = this.#dns.get(name);
+    if (resolution === undefined) {
+      resolution = new DnsResolution(this.#deps, cluster, this.#options.dnsRefreshMs);
+      this.#dns.set(name, resolution);
+    }
+    resolution.update(specs);
+  }
+
+  async #reconcileListeners(
+    snapshot: RoutingSnapshot,
+    tables: ReadonlyMap<string, RouteTable<BoundAction>>,
+  ): Promise<void> {
+    const wanted = new Map(snapshot.listeners.map((spec) => [spec.name, spec]));
+    for (const [name, listener] of this.#listeners) {
+      if (wanted.has(name)) continue;
+      this.#listeners.delete(name);
+      this.#closing.add(listener);
+      void listener.close().then(() => this.#closing.delete(listener));
+      for (const connection of listener.connections) if (connection.exchange === null) connection.connection.close();
+      this.#deps.logger.info("listener removed", { listener: name });
+    }
+    for (const spec of wanted.values()) {
+      let listener = this.#listeners.get(spec.name);
+      if (listener?.listening === true) continue;
+      listener ??= new Listener(spec, this.#options, this.#coarse, this.#pipeline);
+      listener.setTables(tablesOf(spec, tables));
+      this.#listeners.set(spec.name, listener);
+      await this.#open(listener, spec);
+    }
+  }
+
+  async #open(listener: Listener, spec: ListenerSpec): Promise<void> {
+    if (this.#pipeline.draining) return;
+    const mapped = this.#options.portMap.get(spec.port);
+    const host = mapped?.host ?? (spec.bind === "" ? this.#options.defaultBind : spec.bind);
+    const port = mapped?.port ?? spec.port;
+    try {
+      await listener.open(this.#deps.transport, host, port);
+      listener.error = null;
+      this.#deps.logger.info("listening", { listener: spec.name, address: formatHostPort(listener.address, listener.port) });
+    } catch (error) {
+      listener.error = `cannot listen on ${formatHostPort(host === "" ? "*" : host, port)}: ${messageOf(error)}`;
+      this.#deps.logger.error("cannot listen", { listener: spec.name, host, port, reason: messageOf(error) });
+    }
+  }
+
+  #sweep(): void {
+    this.#coarse.tick();
+    const nowMs = this.#coarse.nowMs;
+    for (const cluster of this.#clusters.values()) this.#pool.sweep(cluster, nowMs);
+    for (const connection of this.#allConnections()) this.#sweepDownstream(connection, nowMs);
+    if (this.#pipeline.draining && this.#openConnections() === 0) this.#onIdle?.();
+  }
+
+  #sweepDownstream(connection: DownstreamConnection, nowMs: number): void {
+    const exchange = connection.exchange;
+    const quietMs = nowMs - connection.activeAtMs;
+    if (connection.lingering) {
+      if (quietMs >= this.#options.lingerMs) connection.destroy(false);
+    } else if (exchange === null) {
+      if (quietMs >= this.#options.downstreamIdleTimeoutMs) connection.connection.close();
+    } else if (exchange.requestState === messageState.head) {
+      if (nowMs - exchange.startedMs >= this.#options.requestHeaderTimeoutMs) {
+        this.#pipeline.rescue(exchange, "REQUEST_HEADER_TIMEOUT");
+      }
+    } else if (quietMs >= this.#options.streamIdleTimeoutMs) {
+      this.#pipeline.onStreamIdle(exchange);
+    }
+  }
+
+  #closeIdleConnections(): void {
+    for (const connection of this.#allConnections()) {
+      if (connection.exchange === null && !connection.lingering) connection.connection.close();
+    }
+  }
+
+  #openConnections(): number {
+    let sum = 0;
+    for (const listener of this.#listeners.values()) sum += listener.connections.size;
+    for (const listener of this.#closing) sum += listener.connections.size;
+    return sum;
+  }
+
+  *#allConnections(): Generator<DownstreamConnection> {
+    for (const listener of this.#listeners.values()) yield* listener.connections;
+    for (const listener of this.#closing) yield* listener.connections;
+  }
+}
+
+function tablesOf(
+  spec: ListenerSpec,
+  tables: ReadonlyMap<string, RouteTable<BoundAction>>,
+): ReadonlyMap<number, RouteTable<BoundAction>> {
+  const result = new Map<number, RouteTable<BoundAction>>();
+  for (const [port, name] of spec.tables) {
+    const table = tables.get(name);
+    if (table !== undefined) result.set(port, table);
+  }
+  return result;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection from a client: cuts its bytes into exchanges, one at a time, and holds what cannot be used yet.
+
+import { Buffer } from "node:buffer";
+
+import { messageState, noBytes, type Exchange } from "./exchange.ts";
+import type { Listener } from "./listener.ts";
+import type { Connection, ConnectionHandler } from "./transport/transport.ts";
+
+/** What becomes of a connection's bytes; implemented by the pipeline. */
+export interface DownstreamEvents {
+  begin(downstream: DownstreamConnection): Exchange;
+  /** Uses head bytes; returns the offset up to which it did. */
+  receiveHead(exchange: Exchange, bytes: Buffer, from: number, to: number): number;
+  /** Uses body bytes; returns the offset up to which it did, `from` when the upstream cannot take them yet. */
+  relayRequest(exchange: Exchange, bytes: Buffer, from: number, to: number): number;
+  onDownstreamDrain(exchange: Exchange): void;
+  /** The client is gone in the middle of an exchange. */
+  onDownstreamGone(exchange: Exchange): void;
+  onDownstreamClosed(downstream: DownstreamConnection): void;
+  onBug(exchange: Exchange | null, error: unknown): void;
+}
+
+export class DownstreamConnection implements ConnectionHandler {
+  readonly connection: Connection;
+  readonly listener: Listener;
+  exchange: Exchange | null = null;
+  /** Coarse time of the last byte in or out; for idle timeouts. */
+  activeAtMs: number;
+  exchanges = 0;
+  /** Answered for good: what still arrives is read and dropped until the peer has seen the answer. */
+  lingering = false;
+  lingerLeft = 0;
+  closed = false;
+  /** `send` returned false and onDrain is still to come. */
+  blocked = false;
+  readonly #events: DownstreamEvents;
+  /** Bytes received and not yet used: a body before its upstream, a pipelined request. Reading is paused meanwhile. */
+  #held: Buffer = noBytes;
+  #heldFill = 0;
+  #consuming = false;
+
+  constructor(connection: Connection, listener: Listener, events: DownstreamEvents, nowMs: number) {
+    this.connection = connection;
+    this.listener = listener;
+    this.#events = events;
+    this.activeAtMs = nowMs;
+  }
+
+  onConnect(): void {
+    // Accepted connections are connected from the start.
+  }
+
+  onData(bytes: Buffer, from: number, to: number): void {
+    this.activeAtMs = this.listener.coarse.nowMs;
+    if (this.lingering) {
+      this.lingerLeft -= to - from;
+      if (this.lingerLeft < 0) this.destroy(true);
+      return;
+    }
+    if (this.#heldFill > 0) {
+      this.#hold(bytes, from, to);
+      return;
+    }
+    const next = this.#consume(bytes, from, to);
+    if (next < to && !this.lingering && !this.closed) this.#hold(bytes, next, to);
+  }
+
+  /** Offers held bytes again, and reads on when none are left. */
+  resumeInput(): void {
+    if (this.#consuming || this.closed) return;
+    if (this.#heldFill > 0) {
+      const next = this.#consume(this.#held, 0, this.#heldFill);
+      if (this.closed) return;
+      if (this.lingering) {
+        this.#dropHeld();
+      } else if (next < this.#heldFill) {
+        this.#held.copyWithin(0, next, this.#heldFill);
+        this.#heldFill -= next;
+        return;
+      } else {
+        this.#dropHeld();
+      }
+    }
+    if (this.exchange?.upstream?.blocked !== true) this.connection.resume();
+  }
+
+  /** The upstream is ready: sends the request head, with whatever of the body has arrived. */
+  offerHeld(): void {
+    const next = this.#events.relayRequest(this.exchange!, this.#held, 0, this.#heldFill);
+    this.#held.copyWithin(0, next, this.#heldFill);
+    this.#heldFill -= next;
+    this.resumeInput();
+  }
+
+  /** The exchange is over. `close`: the connection must not carry another. `requestRead`: all of the request was used. */
+  exchangeDone(close: boolean, requestRead: boolean): void {
+    const unread = this.#heldFill > 0 || !requestRead;
+    this.exchange = null;
+    this.exchanges++;
+    if (this.closed) return;
+    if (!close) {
+      this.resumeInput();
+      return;
+    }
+    if (!unread) {
+      this.closed = true;
+      this.connection.close();
+      return;
+    }
+    // RFC 9112 §9.6: closing with unread bytes resets the connection and may destroy the answer on its way.
+    this.lingering = true;
+    this.lingerLeft = this.listener.options.lingerBytes;
+    this.activeAtMs = this.listener.coarse.nowMs;
+    this.#dropHeld();
+    this.connection.end();
+    this.connection.resume();
+  }
+
+  destroy(reset: boolean): void {
+    this.closed = true;
+    this.connection.destroy(reset);
+  }
+
+  onDrain(): void {
+    this.blocked = false;
+    this.activeAtMs = this.listener.coarse.nowMs;
+    if (this.exchange !== null) this.#events.onDownstreamDrain(this.exchange);
+  }
+
+  onEnd(): void {
+    // Like Envoy and nginx: a client that stops sending is gone. An exchange in flight is aborted.
+    if (this.lingering || this.exchange === null) this.connection.close();
+    else this.#gone(this.exchange);
+  }
+
+  onClose(): void {
+    this.closed = true;
+    const exchange = this.exchange;
+    if (exchange !== null) this.#gone(exchange);
+    this.#dropHeld();
+    this.#events.onDownstreamClosed(this);
+  }
+
+  #gone(exchange: Exchange): void {
+    this.exchange = null;
+    this.closed = true;
+    this.#events.onDownstreamGone(exchange);
+    this.connection.destroy(false);
+  }
+
+  /** Feeds the pipeline; returns the offset up to which bytes were used. */
+  #consume(bytes: Buffer, from: number, to: number): number {
+    this.#consuming = true;
+    try {
+      while (from < to && !this.lingering && !this.closed) {
+        const exchange = (this.exchange ??= this.#events.begin(this));
+        if (exchange.requestState === messageState.head) {
+          from = this.#events.receiveHead(exchange, bytes, from, to);
+        } else if (exchange.requestState === messageState.body) {
+          const next = this.#events.relayRequest(exchange, bytes, from, to);
+          if (next === from) break;
+          from = next;
+        } else {
+          break;
+        }
+      }
+    } catch (error) {
+      this.#events.onBug(this.exchange, error);
+      return to;
+    } finally {
+      this.#consuming = false;
+    }
+    return from;
+  }
+
+  #hold(bytes: Buffer, from: number, to: number): void {
+    const length = to - from;
+    const needed = this.#heldFill + length;
+    if (needed > this.#held.length) {
+      const next = Buffer.allocUnsafeSlow(needed);
+      this.#held.copy(next, 0, 0, this.#heldFill);
+      this.#held = next;
+    }
+    bytes.copy(this.#held, this.#heldFill, from, to);
+    this.#heldFill = needed;
+    this.connection.pause();
+  }
+
+  #dropHeld(): void {
+    this.#held = noBytes;
+    this.#heldFill = 0;
+  }
+}

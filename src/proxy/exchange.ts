@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// One request and its response: all state of the pipeline. Exchanges are pooled, so that an idle connection holds none
+// and a busy one allocates nothing per request.
+
+import { Buffer } from "node:buffer";
+
+import { Deadline } from "../core/index.ts";
+import type { CompiledRoute, RequestView } from "../router/index.ts";
+import type { Cluster } from "./cluster.ts";
+import type { DownstreamConnection } from "./downstream-connection.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { BodyDecoder, RequestHeadParser, ResponseHeadParser, type HeadLimits } from "./http1/index.ts";
+import { requestIdBytes } from "./request-ids.ts";
+import type { BoundAction, BoundForward } from "./route-binding.ts";
+import type { UpstreamConnection } from "./upstream-connection.ts";
+
+/** How far one direction of an exchange has come. */
+export const messageState = { head: 0, body: 1, done: 2 } as const;
+export type MessageState = (typeof messageState)[keyof typeof messageState];
+
+const initialHeadBytes = 2_048;
+/** A pooled exchange does not keep more than this for the next request. */
+const keptHeadBytes = 8_192;
+export const noBytes: Buffer = Buffer.alloc(0);
+
+/** What timers and the pipeline call back; the exchange itself decides nothing. */
+export interface ExchangeTimers {
+  onRouteTimeout(exchange: Exchange): void;
+  onTryTimeout(exchange: Exchange): void;
+  onBackoffEnd(exchange: Exchange): void;
+}
+
+export class Exchange implements RequestView {
+  readonly scheme = "http";
+  readonly requestParser: RequestHeadParser;
+  readonly responseParser: ResponseHeadParser;
+  readonly requestBody = new BodyDecoder();
+  readonly responseBody = new BodyDecoder();
+  readonly routeDeadline: Deadline;
+  readonly tryDeadline: Deadline;
+  readonly backoffDeadline: Deadline;
+  readonly requestId = new Uint8Array(requestIdBytes);
+  readonly tried: Endpoint[] = [];
+
+  /** The request head, kept for retries and the access log; offsets of `request` point into it. */
+  headBytes: Buffer = Buffer.allocUnsafeSlow(initialHeadBytes);
+  headFill = 0;
+  /** A response head that came in pieces. */
+  partialResponse: Buffer = noBytes;
+  partialFill = 0;
+  /** Payload of the request sent so far, while it may have to be sent again. */
+  bodyCopy: Buffer = noBytes;
+  bodyCopyFill = 0;
+
+  downstream: DownstreamConnection | null = null;
+  upstream: UpstreamConnection | null = null;
+  route: CompiledRoute<BoundAction> | null = null;
+  action: BoundForward | null = null;
+  cluster: Cluster | null = null;
+  clusterName: string | null = null;
+  endpoint: Endpoint | null = null;
+
+  requestState: MessageState = messageState.head;
+  responseState: MessageState = messageState.head;
+  /** The request head went out on the current attempt. */
+  requestSent = false;
+  /** A final response head went out downstream; from here on failures can only break the connection. */
+  responseStarted = false;
+  /** Any byte came back on the current attempt. */
+  responseSeen = false;
+  continueSent = false;
+  keepsBody = false;
+  /** INVARIANT: true while everything sent of the body is also in bodyCopy. */
+  replayable = true;
+  /** The next attempt must open a connection: the last one found a pooled one dead. */
+  wantsFreshConnection = false;
+  waitsForConnection = false;
+  chunkedDownstream = false;
+  closeDownstream = false;
+  /** The current attempt counts against its endpoint and cluster. */
+  attemptActive = false;
+  /** The current attempt, or the wait for it, counts against the cluster's retry limit. */
+  isRetry = false;
+  attempts = 0;
+  retries = 0;
+  interimResponses = 0;
+
+  /** Normalised target to forward instead of the received one, or null. */
+  target: string | null = null;
+  path = "";
+  startedMs = 0;
+  startedWallMs = 0;
+  upstreamStartedMs = 0;
+  upstreamServiceMs = -1;
+  responseCode = 0;
+  flags = "-";
+  details: string | null = null;
+  failureReason: string | null = null;
+  requestHeadBytes = 0;
+  responseHeadBytes = 0;
+  /** Bytes of a reply of our own, head included. */
+  replyBytes = 0;
+  replyBodyBytes = 0;
+  /** Our end of the upstream connection; only filled for the access log. */
+  upstreamLocal: string | null = null;
+  #authority: string | null = null;
+
+  constructor(limits: HeadLimits, timers: ExchangeTimers) {
+    this.requestParser = new RequestHeadParser(limits);
+    this.responseParser = new ResponseHeadParser(limits);
+    this.routeDeadline = new Deadline(() => timers.onRouteTimeout(this));
+    this.tryDeadline = new Deadline(() => timers.onTryTimeout(this));
+    this.backoffDeadline = new Deadline(() => timers.onBackoffEnd(this));
+  }
+
+  get method(): string {
+    return this.requestParser.head.method;
+  }
+
+  authority(): string {
+    return (this.#authority ??= this.requestParser.head.authority());
+  }
+
+  header(lowerCaseName: string): string | null {
+    return this.requestParser.head.header(lowerCaseName);
+  }
+
+  query(): string {
+    return this.requestParser.head.query();
+  }
+
+  /** Makes room for `bytes` more of the head. */
+  growHead(bytes: number): void {
+    this.headBytes = grown(this.headBytes, this.headFill, bytes);
+  }
+
+  growPartialResponse(bytes: number): void {
+    this.partialResponse = grown(this.partialResponse, this.partialFill, bytes);
+  }
+
+  growBodyCopy(bytes: number): void {
+    this.bodyCopy = grown(this.bodyCopy, this.bodyCopyFill, bytes);
+  }
+
+  /** Ready for the next request of any connection. */
+  reset(): void {
+    this.requestParser.reset();
+    this.responseParser.reset();
+    if (this.headBytes.length > keptHeadBytes) this.headBytes = Buffer.allocUnsafeSlow(initialHeadBytes);
+    this.headFill = 0;
+    this.partialResponse = noBytes;
+    this.partialFill = 0;
+    this.bodyCopy = noBytes;
+    this.bodyCopyFill = 0;
+    this.tried.length = 0;
+    this.downstream = null;
+    this.upstream = null;
+    this.route = null;
+    this.action = null;
+    this.cluster = null;
+    this.clusterName = null;
+    this.endpoint = null;
+    this.requestState = messageState.head;
+    this.responseState = messageState.head;
+    this.requestSent = false;
+    this.responseStarted = false;
+    this.responseSeen = false;
+    this.continueSent = false;
+    this.keepsBody = false;
+    this.replayable = true;
+    this.wantsFreshConnection = false;
+    this.waitsForConnection = false;
+    this.chunkedDownstream = false;
+    this.closeDownstream = false;
+    this.attemptActive = false;
+    this.isRetry = false;
+    this.attempts = 0;
+    this.retries = 0;
+    this.interimResponses = 0;
+    this.target = null;
+    this.path = "";
+    this.upstreamServiceMs = -1;
+    this.responseCode = 0;
+    this.flags = "-";
+    this.details = null;
+    this.failureReason = null;
+    this.requestHeadBytes = 0;
+    this.responseHeadBytes = 0;
+    this.replyBytes = 0;
+    this.replyBodyBytes = 0;
+    this.upstreamLocal = null;
+    this.requestBody.startNone();
+    this.responseBody.startNone();
+    this.#authority = null;
+  }
+}
+
+function grown(buffer: Buffer, used: number, more: number): Buffer {
+  const needed = used + more;
+  if (needed <= buffer.length) return buffer;
+  const next = Buffer.allocUnsafeSlow(Math.max(needed, buffer.length * 2, initialHeadBytes));
+  buffer.copy(next, 0, 0, used);
+  return next;
+}

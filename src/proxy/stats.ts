@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers of the data plane that are not about one cluster or listener.
+
+import type { Sample } from "../telemetry/port.ts";
+import type { Cluster } from "./cluster.ts";
+import type { Listener } from "./listener.ts";
+
+export class DataPlaneStats {
+  exchangesActive = 0;
+  replies = 0;
+  retries = 0;
+  deadConnectionRetries = 0;
+  bugs = 0;
+}
+
+/** What Prometheus sees of the data plane beside Istio's standard metrics. */
+export function dataPlaneSamples(
+  stats: DataPlaneStats,
+  listeners: Iterable<Listener>,
+  clusters: Iterable<Cluster>,
+): readonly Sample[] {
+  const samples: Sample[] = [
+    gauge("naru_exchanges_active", "Requests in flight.", stats.exchangesActive),
+    counter("naru_replies_total", "Responses that naru made itself.", stats.replies),
+    counter("naru_retries_total", "Attempts after the first, by route policy.", stats.retries),
+    counter(
+      "naru_dead_connection_retries_total",
+      "Idempotent requests sent again because a kept-alive upstream connection was dead.",
+      stats.deadConnectionRetries,
+    ),
+    counter("naru_internal_errors_total", "Exchanges that ended in a bug of naru.", stats.bugs),
+  ];
+  for (const listener of listeners) {
+    const labels = { listener: listener.name };
+    samples.push(
+      gauge("naru_downstream_connections_active", "Open client connections.", listener.connections.size, labels),
+      counter("naru_downstream_connections_total", "Client connections accepted.", listener.connectionsTotal, labels),
+      counter("naru_accept_errors_total", "Connections lost while accepting them.", listener.acceptErrors, labels),
+    );
+  }
+  for (const cluster of clusters) samples.push(...clusterSamples(cluster));
+  return samples;
+}
+
+function clusterSamples(cluster: Cluster): readonly Sample[] {
+  const labels = { cluster: cluster.spec.name };
+  let total = 0;
+  let failed = 0;
+  for (const endpoint of cluster.endpoints) {
+    total += endpoint.connectionsTotal;
+    failed += endpoint.connectionsFailed;
+  }
+  return [
+    gauge("naru_upstream_connections_active", "Open upstream connections.", cluster.connectionsActive, labels),
+    gauge("naru_upstream_connections_opened", "Upstream connections opened to present endpoints.", total, labels),
+    gauge("naru_upstream_connect_failures", "Connects that failed, to present endpoints.", failed, labels),
+    gauge("naru_upstream_requests_active", "Attempts in flight.", cluster.requestsActive, labels),
+    gauge("naru_upstream_requests_pending", "Requests waiting for a connection.", cluster.pending.length, labels),
+  ];
+}
+
+function gauge(name: string, help: string, value: number, labels: Readonly<Record<string, string>> = {}): Sample {
+  return { name, help, type: "gauge", labels, value };
+}
+
+function counter(name: string, help: string, value: number, labels: Readonly<Record<string, string>> = {}): Sample {
+  return { name, help, type: "counter", labels, value };
+}

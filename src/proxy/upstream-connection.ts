@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection to an endpoint: connecting, busy with one exchange, idle in the pool, or closed. It knows no HTTP; the
+// pipeline does.
+
+import { Deadline, type Deadlines } from "../core/index.ts";
+import type { Cluster } from "./cluster.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Connection, ConnectionHandler, Transport } from "./transport/transport.ts";
+
+/** What becomes of a connection; implemented by the pipeline. */
+export interface UpstreamEvents {
+  onUpstreamReady(exchange: Exchange): void;
+  onUpstreamData(exchange: Exchange, connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void;
+  onUpstreamDrain(exchange: Exchange): void;
+  onUpstreamEnd(exchange: Exchange): void;
+  onUpstreamClosed(exchange: Exchange, connection: UpstreamConnection, error: Error | null): void;
+  onConnectTimeout(exchange: Exchange): void;
+  /** The connection no longer counts against its cluster. */
+  onUpstreamReleased(connection: UpstreamConnection): void;
+  onBug(exchange: Exchange | null, error: unknown): void;
+}
+
+export class UpstreamConnection implements ConnectionHandler {
+  readonly cluster: Cluster;
+  readonly endpoint: Endpoint;
+  /** INVARIANT: not null exactly while an exchange uses the connection or waits for it to be established. */
+  exchange: Exchange | null = null;
+  connected = false;
+  /** `send` returned false and onDrain is still to come. */
+  blocked = false;
+  /** Exchanges it has completed; more than zero means it was kept alive. */
+  exchanges = 0;
+  idleSinceMs = 0;
+  /** The endpoint's own `Keep-Alive: timeout`, or -1. */
+  idleLimitMs = -1;
+  readonly #events: UpstreamEvents;
+  readonly #deadlines: Deadlines;
+  readonly #connectDeadline: Deadline;
+  #connection: Connection | null = null;
+  #released = false;
+
+  constructor(cluster: Cluster, endpoint: Endpoint, events: UpstreamEvents, deadlines: Deadlines) {
+    this.cluster = cluster;
+    this.endpoint = endpoint;
+    this.#events = events;
+    this.#deadlines = deadlines;
+    this.#connectDeadline = new Deadline(() => {
+      if (this.exchange !== null) this.#events.onConnectTimeout(this.exchange);
+    });
+  }
+
+  get connection(): Connection {
+    return this.#connection!;
+  }
+
+  get closed(): boolean {
+    return this.#released;
+  }
+
+  open(transport: Transport): void {
+    this.endpoint.connectionsActive++;
+    this.endpoint.connectionsTotal++;
+    this.cluster.connectionsActive++;
+    if (this.cluster.spec.connectTimeoutMs > 0) {
+      this.#deadlines.schedule(this.#connectDeadline, this.cluster.spec.connectTimeoutMs);
+    }
+    this.#connection = transport.connect({ host: this.endpoint.address, port: this.endpoint.port }, this);
+  }
+
+  /** Orderly close of a connection nobody uses. */
+  close(): void {
+    this.exchange = null;
+    this.#release();
+    this.#connection?.close();
+  }
+
+  /** Drops the connection at once; its state is in doubt or nobody waits for it any more. */
+  discard(): void {
+    this.exchange = null;
+    this.#release();
+    this.#connection?.destroy(this.connected);
+  }
+
+  onConnect(): void {
+    this.#deadlines.cancel(this.#connectDeadline);
+    if (this.#released) return;
+    this.connected = true;
+    if (this.exchange === null) return;
+    this.#guarded(() => this.#events.onUpstreamReady(this.exchange!));
+  }
+
+  onData(bytes: Buffer, from: number, to: number): void {
+    const exchange = this.exchange;
+    if (exchange === null) {
+      // Bytes nobody asked for: a late or poisoned response. Never to be mistaken for the next one's.
+      this.discard();
+      return;
+    }
+    try {
+      this.#events.onUpstreamData(exchange, this, bytes, from, to);
+    } catch (error) {
+      this.#events.onBug(this.exchange, error);
+    }
+  }
+
+  onDrain(): void {
+    this.blocked = false;
+    if (this.exchange !== null) this.#guarded(() => this.#events.onUpstreamDrain(this.exchange!));
+  }
+
+  onEnd(): void {
+    if (this.exchange === null) this.close();
+    else this.#guarded(() => this.#events.onUpstreamEnd(this.exchange!));
+  }
+
+  onClose(error: Error | null): void {
+    const exchange = this.exchange;
+    this.exchange = null;
+    this.#release();
+    if (exchange !== null) this.#guarded(() => this.#events.onUpstreamClosed(exchange, this, error));
+  }
+
+  #release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#deadlines.cancel(this.#connectDeadline);
+    this.endpoint.connectionsActive--;
+    this.cluster.connectionsActive--;
+    const index = this.endpoint.idle.indexOf(this);
+    if (index >= 0) this.endpoint.idle.splice(index, 1);
+    this.#events.onUpstreamReleased(this);
+  }
+
+  #guarded(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#events.onBug(this.exchange, error);
+    }
+  }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds each attempt a connection: the most recently used idle one, a new one, or a place in the queue when the
+// cluster is at its limit.
+
+import type { Deadlines } from "../core/index.ts";
+import type { Cluster } from "./cluster.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Transport } from "./transport/transport.ts";
+import { UpstreamConnection, type UpstreamEvents } from "./upstream-connection.ts";
+
+/** `ready`: send now. `waiting`: onUpstreamReady will come. `overflow`: the queue is full. */
+export type Acquisition = "ready" | "waiting" | "overflow";
+
+/** Subtracted from an endpoint's announced keep-alive time, so that we close first (AWS, nginx and Node all race here). */
+const idleGuardMs = 1_000;
+
+export class UpstreamPool {
+  readonly #transport: Transport;
+  readonly #deadlines: Deadlines;
+  readonly #events: UpstreamEvents;
+  readonly #maxIdle: number;
+
+  constructor(transport: Transport, deadlines: Deadlines, events: UpstreamEvents, maxIdlePerEndpoint: number) {
+    this.#transport = transport;
+    this.#deadlines = deadlines;
+    this.#events = events;
+    this.#maxIdle = maxIdlePerEndpoint;
+  }
+
+  /** Gives `exchange` a connection to its endpoint, or queues it. */
+  acquire(exchange: Exchange, cluster: Cluster, endpoint: Endpoint): Acquisition {
+    if (!exchange.wantsFreshConnection) {
+      const idle = endpoint.idle.pop();
+      if (idle !== undefined) {
+        idle.exchange = exchange;
+        exchange.upstream = idle;
+        return "ready";
+      }
+    }
+    if (cluster.connectionsActive >= cluster.spec.maxConnections && !this.#evictIdle(cluster)) {
+      if (cluster.pending.length >= cluster.spec.maxPendingRequests) return "overflow";
+      exchange.waitsForConnection = true;
+      cluster.pending.push(exchange);
+      return "waiting";
+    }
+    this.#connect(exchange, cluster, endpoint);
+    return "waiting";
+  }
+
+  /** Takes back a connection whose exchange ended cleanly. */
+  release(connection: UpstreamConnection, nowMs: number): void {
+    const { cluster, endpoint } = connection;
+    connection.exchange = null;
+    connection.exchanges++;
+    const limit = cluster.spec.maxRequestsPerConnection;
+    const spent = limit > 0 && connection.exchanges >= limit;
+    if (spent || endpoint.retired || connection.closed || endpoint.idle.length >= this.#maxIdle) {
+      connection.close();
+      return;
+    }
+    connection.idleSinceMs = nowMs;
+    endpoint.idle.push(connection);
+    if (cluster.pending.length > 0) this.#servePending(cluster);
+  }
+
+  /** A slot of the cluster became free. */
+  onReleased(cluster: Cluster): void {
+    if (cluster.pending.length > 0) this.#servePending(cluster);
+  }
+
+  /** Forgets an exchange that no longer wants a connection. */
+  cancel(exchange: Exchange): void {
+    if (!exchange.waitsForConnection) return;
+    exchange.waitsForConnection = false;
+    const pending = exchange.cluster!.pending;
+    const index = pending.indexOf(exchange);
+    if (index >= 0) pending.splice(index, 1);
+  }
+
+  /** Closes connections that have been idle too long. Oldest first, so one look per endpoint is enough. */
+  sweep(cluster: Cluster, nowMs: number): void {
+    const limitMs = cluster.spec.idleTimeoutMs;
+    for (const endpoint of cluster.endpoints) {
+      for (const connection of [...endpoint.idle]) {
+        const idleMs = nowMs - connection.idleSinceMs;
+        const overLimit = limitMs > 0 && idleMs >= limitMs;
+        const overHint = connection.idleLimitMs >= 0 && idleMs >= Math.max(0, connection.idleLimitMs - idleGuardMs);
+        if (overLimit || overHint) connection.close();
+      }
+    }
+  }
+
+  #connect(exchange: Exchange, cluster: Cluster, endpoint: Endpoint): void {
+    const connection = new UpstreamConnection(cluster, endpoint, this.#events, this.#deadlines);
+    connection.exchange = exchange;
+    exchange.upstream = connection;
+    connection.open(this.#transport);
+  }
+
+  #servePending(cluster: Cluster): void {
+    while (cluster.pending.length > 0) {
+      const exchange = cluster.pending[0]!;
+      const endpoint = exchange.endpoint!;
+      const idle = endpoint.idle.pop();
+      if (idle === undefined && cluster.connectionsActive >= cluster.spec.maxConnections && !this.#evictIdle(cluster)) {
+        return;
+      }
+      cluster.pending.shift();
+      exchange.waitsForConnection = false;
+      if (idle === undefined) {
+        this.#connect(exchange, cluster, endpoint);
+        continue;
+      }
+      idle.exchange = exchange;
+      exchange.upstream = idle;
+      this.#events.onUpstreamReady(exchange);
+    }
+  }
+
+  /** At the limit an idle connection to another endpoint makes room for a wanted one. */
+  #evictIdle(cluster: Cluster): boolean {
+    for (const endpoint of cluster.endpoints) {
+      const oldest = endpoint.idle[0];
+      if (oldest === undefined) continue;
+      endpoint.idle.shift();
+      oldest.close();
+      return cluster.connectionsActive < cluster.spec.maxConnections;
+    }
+    return false;
+  }
+}
