@@ -5,3 +5,4 @@ export { formatHostPort, ipFamily, isHostName, parseHostPort, parsePort, type Ho
 export { systemClock, type Cancel, type Clock, type Random } from "./clock.ts";
 export { Deadline, Deadlines } from "./deadlines.ts";
 export { errorTable, messageOf, NaruError, systemCodeOf, type ErrorCode, type ErrorSpec } from "./errors.ts";
+export { suggestWord } from "./suggest.ts";
