@@ -122,7 +122,7 @@ class NodeDataPlane implements DataPlane {
   }
 
   samples(): readonly Sample[] {
-    return dataPlaneSamples(this.#stats, this.#listeners.values(), this.#clusters.values());
+    return dataPlaneSamples(this.#stats, this.#deadlines.size, this.#listeners.values(), this.#clusters.values());
   }
 
   async drain(deadlineMs: number): Promise<DrainResult> {

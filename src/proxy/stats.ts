@@ -16,11 +16,13 @@ export class DataPlaneStats {
 /** What Prometheus sees of the data plane beside Istio's standard metrics. */
 export function dataPlaneSamples(
   stats: DataPlaneStats,
+  deadlinesPending: number,
   listeners: Iterable<Listener>,
   clusters: Iterable<Cluster>,
 ): readonly Sample[] {
   const samples: Sample[] = [
     gauge("naru_exchanges_active", "Requests in flight.", stats.exchangesActive),
+    gauge("naru_deadlines_pending", "Timers of requests and connects.", deadlinesPending),
     counter("naru_replies_total", "Responses that naru made itself.", stats.replies),
     counter("naru_retries_total", "Attempts after the first, by route policy.", stats.retries),
     counter(

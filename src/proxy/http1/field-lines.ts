@@ -6,7 +6,7 @@
 //        '-------CR------> atFinalLineFeed --LF--> complete
 
 import { carriageReturn, colon, fieldByte, isBlank, lineFeed, space, tab, tokenByte } from "./bytes.ts";
-import { headerIdOf, HeaderId, isHopByHop } from "./header-id.ts";
+import { headerIdOf, hopByHopFlag } from "./header-id.ts";
 import { complete, failed, needMore, type ParseStatus } from "./limits.ts";
 
 const atLineStart = 0;
@@ -55,8 +55,11 @@ export class FieldLines {
 
   /** HOT: one pass over the bytes, each looked at once (and trailing white space of values twice). */
   scan(bytes: Uint8Array, base: number, to: number): ParseStatus {
+    const token = tokenByte;
+    const field = fieldByte;
     let at = base + this.position;
     let state = this.#state;
+    let index = this.count;
     while (at < to) {
       if (state === atLineStart) {
         if (bytes[at] === carriageReturn) {
@@ -64,28 +67,33 @@ export class FieldLines {
           at++;
           continue;
         }
-        if (this.count === this.headerId.length) return this.#fail("too many header lines", true);
-        this.nameStart[this.count] = at - base;
+        if (index === this.headerId.length) return this.#fail("too many header lines", true);
+        this.nameStart[index] = at - base;
         state = inName;
       }
       if (state === inName) {
-        while (at < to && tokenByte[bytes[at]!] === 1) at++;
+        while (at < to && token[bytes[at]!] === 1) at++;
         if (at === to) break;
-        if (!this.#endName(bytes, base, at)) return failed;
+        const start = base + this.nameStart[index]!;
+        if (bytes[at] !== colon || at === start) return this.#fail(nameReason(bytes[at]!, at === start), false);
+        const id = headerIdOf(bytes, start, at);
+        this.nameEnd[index] = at - base;
+        this.headerId[index] = id;
+        this.drop[index] = hopByHopFlag[id]!;
         at++;
         state = beforeValue;
       }
       if (state === beforeValue) {
         while (at < to && (bytes[at] === space || bytes[at] === tab)) at++;
         if (at === to) break;
-        this.valueStart[this.count] = at - base;
+        this.valueStart[index] = at - base;
         state = inValue;
       }
       if (state === inValue) {
-        while (at < to && fieldByte[bytes[at]!] === 1) at++;
+        while (at < to && field[bytes[at]!] === 1) at++;
         if (at === to) break;
         if (bytes[at] !== carriageReturn) return this.#fail(valueReason(bytes[at]!), false);
-        this.#endValue(bytes, base, at);
+        this.valueEnd[index] = trimmedEnd(bytes, base + this.valueStart[index]!, at) - base;
         at++;
         state = atLineFeed;
         if (at === to) break;
@@ -94,35 +102,16 @@ export class FieldLines {
       at++;
       if (state === atFinalLineFeed) {
         this.position = at - base;
+        this.count = index;
         return complete;
       }
-      this.lineEnd[this.count++] = at - base;
+      this.lineEnd[index++] = at - base;
       state = atLineStart;
     }
     this.position = at - base;
+    this.count = index;
     this.#state = state;
     return needMore;
-  }
-
-  #endName(bytes: Uint8Array, base: number, at: number): boolean {
-    const index = this.count;
-    const start = base + this.nameStart[index]!;
-    if (bytes[at] !== colon || at === start) {
-      this.#fail(nameReason(bytes[at]!, at === start), false);
-      return false;
-    }
-    const id = headerIdOf(bytes, start, at);
-    this.nameEnd[index] = at - base;
-    this.headerId[index] = id;
-    this.drop[index] = id !== HeaderId.other && isHopByHop(id) ? 1 : 0;
-    return true;
-  }
-
-  #endValue(bytes: Uint8Array, base: number, at: number): void {
-    const start = base + this.valueStart[this.count]!;
-    let end = at;
-    while (end > start && isBlank(bytes[end - 1]!)) end--;
-    this.valueEnd[this.count] = end - base;
   }
 
   #fail(reason: string, overLimit: boolean): typeof failed {
@@ -130,6 +119,12 @@ export class FieldLines {
     this.overLimit = overLimit;
     return failed;
   }
+}
+
+function trimmedEnd(bytes: Uint8Array, start: number, at: number): number {
+  let end = at;
+  while (end > start && isBlank(bytes[end - 1]!)) end--;
+  return end;
 }
 
 function nameReason(byte: number, atStart: boolean): string {

@@ -44,8 +44,6 @@ export const HeaderId = {
   xB3Flags: 37,
   /** Any name that starts with `x-envoy-`. */
   xEnvoy: 38,
-  /** Names that are nothing special in a head but must not stand in a trailer (RFC 9110 §6.5.1). */
-  controlOnly: 39,
 } as const;
 
 export type HeaderId = (typeof HeaderId)[keyof typeof HeaderId];
@@ -94,13 +92,6 @@ const names: readonly (readonly [id: HeaderId, traits: number, ...names: string[
   [HeaderId.xB3Sampled, notInTrailer, "x-b3-sampled"],
   [HeaderId.xB3Flags, notInTrailer, "x-b3-flags"],
   [HeaderId.xEnvoy, notNominable | notInTrailer],
-  [
-    HeaderId.controlOnly,
-    notInTrailer,
-    ...["accept", "accept-encoding", "age", "cache-control", "content-encoding", "content-range", "expires"],
-    ...["if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "location"],
-    ...["max-forwards", "pragma", "range", "retry-after", "vary", "warning", "www-authenticate"],
-  ],
 ];
 
 /** Longest known name; longer ones can only match by prefix. */
@@ -115,6 +106,9 @@ const chainHead = new Uint8Array((maxNameLength + 1) << 5);
 const chainNext = new Uint8Array(entryNames.length);
 const traitsOf = new Uint8Array(Object.keys(HeaderId).length);
 fillTables();
+
+/** By id: 1 = hop-by-hop. */
+export const hopByHopFlag = traitsOf.map((traits) => traits & hopByHop);
 
 /** The id of the field name in `bytes[start, end)`, which must be token bytes only. */
 export function headerIdOf(bytes: Uint8Array, start: number, end: number): HeaderId {

@@ -10,6 +10,13 @@ const maxTrailerBytes = 16 * 1024;
 const maxTrailerLines = 64;
 const firstCapacity = 512;
 
+/** Names without an id that control caching, conditions or content and so have no place here (RFC 9110 §6.5.1). */
+const controlNames = new Set([
+  ...["accept", "accept-encoding", "age", "cache-control", "content-encoding", "content-range", "expires"],
+  ...["if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "location"],
+  ...["max-forwards", "pragma", "range", "retry-after", "vary", "warning", "www-authenticate"],
+]);
+
 export class TrailerSection {
   /** After `failed`: why. */
   reason = "";
@@ -45,6 +52,7 @@ export class TrailerSection {
     for (let index = 0; index < lines.count; index++) {
       if (lines.drop[index] === 1 || isNotInTrailer(lines.headerId[index]!)) continue;
       const name = this.#bytes.toString("latin1", lines.nameStart[index], lines.nameEnd[index]);
+      if (controlNames.has(name.toLowerCase())) continue;
       const value = this.#bytes.toString("latin1", lines.valueStart[index], lines.valueEnd[index]);
       parts.push(`${name}: ${value}\r\n`);
     }
