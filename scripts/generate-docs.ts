@@ -4,12 +4,14 @@
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
+import { type CommandSpec, commandTable, type OptionSpec } from "../src/cli/index.ts";
 import { type ErrorSpec, errorTable } from "../src/core/index.ts";
 import { problemCodes } from "../src/model/index.ts";
 
 /** Path from the root → what the file must contain. */
 export function generateDocs(): ReadonlyMap<string, string> {
   return new Map([
+    ["docs/commands.md", commandsDocument()],
     ["docs/errors.md", errorsDocument()],
     ["docs/problems.md", problemsDocument()],
   ]);
@@ -61,6 +63,43 @@ but not in all it says. An \`info\` loses nothing.
 
 ${table(["Code", "Meaning"], rows)}
 `;
+}
+
+function commandsDocument(): string {
+  return `${notice}
+
+# Commands
+
+What \`naru help\` shows, from \`src/cli/commands.ts\`. From a clone, write \`npm start --\` for \`naru\`.
+
+${commandTable.map(commandSection).join("\n\n")}
+`;
+}
+
+function commandSection(command: CommandSpec): string {
+  const { name, summary, details, positional, options, examples } = command;
+  const usage = positional === null ? "" : ` [${positional.placeholder}${positional.repeatable ? " …" : ""}]`;
+  const rows = [
+    ...(positional === null ? [] : [[`\`${positional.placeholder}\``, "", positional.description]]),
+    ...options.map((option) => [`\`${optionUsage(option)}\``, optionDefault(option), option.description]),
+  ];
+  return [
+    `## ${name}`,
+    `\`naru ${name}${usage}\`: ${summary.charAt(0).toLowerCase()}${summary.slice(1)}.`,
+    ...details,
+    table(["Option", "Default", "Meaning"], rows),
+    examples.map(({ command: line, explains }) => `- \`${line}\`: ${explains}`).join("\n"),
+  ].join("\n\n");
+}
+
+function optionUsage(option: OptionSpec): string {
+  const names = `${option.short === undefined ? "" : `-${option.short}, `}--${option.name}`;
+  if (option.kind === "flag") return names;
+  return `${names} ${option.kind === "choice" ? option.choices.join("|") : option.placeholder}`;
+}
+
+function optionDefault(option: OptionSpec): string {
+  return option.kind === "flag" || option.default === undefined ? "" : `\`${option.default}\``;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -30,7 +30,7 @@ const checks: Readonly<Record<string, Check>> = {
     const values = countExportedValues(tokens);
     return values <= maxIndexValues ? [] : [`${values} exported values, at most ${maxIndexValues}`];
   },
-  "file name": (path) => (/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.test|\.bench|\.config)?\.ts$/.test(posix.basename(path)) ? [] : ["not kebab-case"]),
+  "file name": (path) => (/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.test|\.bench|\.config|\.d)?\.ts$/.test(posix.basename(path)) ? [] : ["not kebab-case"]),
   any: (_path, _text, tokens) => find(tokens, (token, at) => token.text === "any" && isTypePosition(tokens, at)),
   enum: (_path, _text, tokens) =>
     find(tokens, (token, at) => token.text === "enum" && tokens[at + 1]?.kind === "word" && tokens[at + 2]?.text === "{"),
