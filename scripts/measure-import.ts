@@ -39,5 +39,7 @@ function median(values: readonly number[]): number {
 
 for (const module of process.argv.slice(2)) {
   const { elapsedMs, addedKiB } = measure(module);
-  console.log(`${module.padEnd(24)} ${elapsedMs.toFixed(1).padStart(7)} ms ${(addedKiB / 1024).toFixed(1).padStart(7)} MiB RssAnon`);
+  console.log(
+    `${module.padEnd(24)} ${elapsedMs.toFixed(1).padStart(7)} ms ${(addedKiB / 1024).toFixed(1).padStart(7)} MiB RssAnon`,
+  );
 }

@@ -14,7 +14,8 @@ const untracked = ["dist"];
 /** Every path or link in `documents` that is not among `paths` (files, from the root), one line each. */
 export function checkPaths(documents: Files, paths: ReadonlySet<string>): string[] {
   const folders = new Set([...paths].flatMap(parents));
-  const exists = (path: string) => paths.has(path) || folders.has(path.replace(/\/$/, "")) || untracked.includes(path.split("/", 1)[0]!);
+  const exists = (path: string) =>
+    paths.has(path) || folders.has(path.replace(/\/$/, "")) || untracked.includes(path.split("/", 1)[0]!);
   return [...documents].flatMap(([document, text]) => [
     ...quotedPaths(text).flatMap((path) => (exists(path) ? [] : [`${document}: \`${path}\` does not exist`])),
     ...links(text).flatMap((link) => {
@@ -54,7 +55,8 @@ function quotedPaths(text: string): string[] {
   const prose = text.replaceAll(/```[^]*?```/g, "");
   return [...prose.matchAll(/`([^`\s]+)`/g)].flatMap(([, quoted]) => {
     const path = quoted!.replace(/[#:].*$/, "");
-    if (!roots.includes(path.split("/", 1)[0]!) || !path.includes("/")) return rootFile.test(path) && path.includes(".") ? [path] : [];
+    if (!roots.includes(path.split("/", 1)[0]!) || !path.includes("/"))
+      return rootFile.test(path) && path.includes(".") ? [path] : [];
     const variable = path.search(/[*…<{]|NNNN/);
     return [variable < 0 ? path : posix.dirname(`${path.slice(0, variable)}x`)];
   });

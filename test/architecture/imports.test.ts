@@ -18,7 +18,9 @@ const allowed = {
   "upwards types": { "src/router/a.ts": 'import type { Problem } from "../model/index.ts";' },
   "the telemetry port": { "src/proxy/a.ts": 'import type { Logger } from "../telemetry/port.ts";' },
   "a folder's own files": { "src/proxy/http1/a.ts": 'import { b } from "../pipeline.ts";' },
-  "everything in a role": { "src/roles/a.ts": 'import { b } from "../proxy/index.ts"; const c = await import("../telemetry/index.ts");' },
+  "everything in a role": {
+    "src/roles/a.ts": 'import { b } from "../proxy/index.ts"; const c = await import("../telemetry/index.ts");',
+  },
   "isIP in addresses": { "src/core/addresses.ts": 'import { isIP } from "node:net";' },
 };
 
@@ -75,7 +77,10 @@ test("text that only looks like an import is not one", () => {
     "export const from = 'here'; export type Local = string; export { from as there };",
     'import { real } from "../real.ts";',
   ].join("\n");
-  assert.deepEqual(readImports(source).map(({ specifier, line }) => ({ specifier, line })), [{ specifier: "../real.ts", line: 10 }]);
+  assert.deepEqual(
+    readImports(source).map(({ specifier, line }) => ({ specifier, line })),
+    [{ specifier: "../real.ts", line: 10 }],
+  );
 });
 
 test("imports inside template holes are read", () => {
@@ -84,11 +89,16 @@ test("imports inside template holes are read", () => {
 });
 
 test("names and kinds of imports are read", () => {
-  const read = (source: string) => readImports(source).map(({ names, typeOnly, dynamic }) => ({ names, typeOnly, dynamic }));
-  assert.deepEqual(read('import a, { type B, c as d } from "x";'), [{ names: ["a", "B", "c"], typeOnly: false, dynamic: false }]);
+  const read = (source: string) =>
+    readImports(source).map(({ names, typeOnly, dynamic }) => ({ names, typeOnly, dynamic }));
+  assert.deepEqual(read('import a, { type B, c as d } from "x";'), [
+    { names: ["a", "B", "c"], typeOnly: false, dynamic: false },
+  ]);
   assert.deepEqual(read('import * as a from "x";'), [{ names: ["*"], typeOnly: false, dynamic: false }]);
   assert.deepEqual(read('import type { A } from "x";'), [{ names: ["A"], typeOnly: true, dynamic: false }]);
-  assert.deepEqual(read('import a from "x" with { type: "json" };'), [{ names: ["a"], typeOnly: false, dynamic: false }]);
+  assert.deepEqual(read('import a from "x" with { type: "json" };'), [
+    { names: ["a"], typeOnly: false, dynamic: false },
+  ]);
   assert.deepEqual(read('const a = await import("x");'), [{ names: [], typeOnly: false, dynamic: true }]);
   assert.deepEqual(read('let a: import("x").A;'), [{ names: [], typeOnly: true, dynamic: true }]);
 });

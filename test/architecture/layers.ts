@@ -83,8 +83,10 @@ function judge(path: string, found: Import): string | null {
   if (target.startsWith("..")) return "leaves src/";
   if (to === "cli" && from !== "main.ts" && from !== "roles") return "only main.ts and roles use cli";
   if (to === "main.ts" || (to === "roles" && from !== "main.ts")) return "nothing imports a composition root";
-  if (!layer.uses.includes("*") && !layer.uses.includes(to) && !layer.uses.includes(target)) return `${from} must not use ${to}`;
-  if (posix.basename(target) !== "index.ts" && openFiles[target] === undefined && to !== "roles") return "import the folder's index.ts";
+  if (!layer.uses.includes("*") && !layer.uses.includes(to) && !layer.uses.includes(target))
+    return `${from} must not use ${to}`;
+  if (posix.basename(target) !== "index.ts" && openFiles[target] === undefined && to !== "roles")
+    return "import the folder's index.ts";
   return posix.dirname(target) === to || openFiles[target] !== undefined ? null : "import the folder's own index.ts";
 }
 
@@ -95,7 +97,9 @@ function judgeBuiltin(path: string, from: string, layer: Layer, found: Import): 
   if (allowedTo !== undefined && !allowedTo.includes(from)) return `reserved to ${allowedTo.join(", ")}`;
   const allowedNames = fileBuiltins[path]?.[name];
   if (allowedNames !== undefined) {
-    return names.length > 0 && names.every((each) => allowedNames.includes(each)) ? null : `only ${allowedNames.join(", ")} of it`;
+    return names.length > 0 && names.every((each) => allowedNames.includes(each))
+      ? null
+      : `only ${allowedNames.join(", ")} of it`;
   }
   if (layer.builtins === undefined || layer.builtins.includes(name)) return null;
   return `${from} does no I/O`;
@@ -115,8 +119,13 @@ function layerOf(path: string): string {
 function findCycles(source: Files): string[] {
   const loads = new Map<string, string[]>();
   for (const [path, text] of source) {
-    const now = readImports(text).filter((found) => !found.typeOnly && !found.dynamic && found.specifier.startsWith("."));
-    loads.set(path, now.map((found) => posix.join(posix.dirname(path), found.specifier)));
+    const now = readImports(text).filter(
+      (found) => !found.typeOnly && !found.dynamic && found.specifier.startsWith("."),
+    );
+    loads.set(
+      path,
+      now.map((found) => posix.join(posix.dirname(path), found.specifier)),
+    );
   }
   const cycles: string[] = [];
   const finished = new Set<string>();

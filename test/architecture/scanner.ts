@@ -23,7 +23,21 @@ export interface Import {
 }
 
 /** After these words a slash starts a regular expression; after any other word it divides. */
-const wordsBeforeRegex = new Set(["return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "do", "else", "await", "yield"]);
+const wordsBeforeRegex = new Set([
+  "return",
+  "typeof",
+  "case",
+  "in",
+  "of",
+  "delete",
+  "void",
+  "throw",
+  "new",
+  "do",
+  "else",
+  "await",
+  "yield",
+]);
 
 const lexemes = [
   { kind: "comment", pattern: /\/\/[^\n]*|\/\*[^]*?\*\//y },
@@ -121,7 +135,8 @@ function readClause(tokens: readonly Token[], index: number): Import | null {
       return { specifier: tokens[at + 1]!.text, names, typeOnly, dynamic: false, line };
     }
     const inClause = token.kind === "word" || ["{", "}", ",", "*"].includes(token.text);
-    if (!inClause || ["const", "function", "class", "interface", "default", "async", "let"].includes(token.text)) return null;
+    if (!inClause || ["const", "function", "class", "interface", "default", "async", "let"].includes(token.text))
+      return null;
     if (["{", "}", ",", "type", "as"].includes(token.text)) continue;
     if (tokens[at - 1]?.text === "as") continue;
     names.push(token.text);

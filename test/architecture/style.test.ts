@@ -17,14 +17,19 @@ test("all TypeScript keeps the rules of size and style", () => {
 
 test("exceptions name files that exist", () => {
   const tracked = new Set(listFiles());
-  assert.deepEqual(Object.keys(exceptions).filter((path) => !tracked.has(path)), []);
+  assert.deepEqual(
+    Object.keys(exceptions).filter((path) => !tracked.has(path)),
+    [],
+  );
 });
 
 const caught = {
   "SPDX line": { "src/core/a.ts": "export const a = 1;\n// More.\n" },
   "header comment": { "src/core/a.ts": "// SPDX-License-Identifier: Apache-2.0\nexport const a = 1;\n" },
   "file size": { "src/core/a.ts": `${head}${"export {};\n".repeat(400)}` },
-  "index size": { "src/core/index.ts": `${head}export { ${Array.from({ length: 16 }, (_, index) => `name${index}`).join(", ")} } from "./a.ts";\n` },
+  "index size": {
+    "src/core/index.ts": `${head}export { ${Array.from({ length: 16 }, (_, index) => `name${index}`).join(", ")} } from "./a.ts";\n`,
+  },
   "file name": { "src/core/badName.ts": head },
   any: { "src/core/a.ts": `${head}export function a(b: Record<string, any>) {}\n` },
   enum: { "src/core/a.ts": `${head}enum A { B }\n` },
@@ -54,7 +59,9 @@ for (const [rule, lines] of Object.entries(alsoCaught)) {
   for (const line of lines) {
     test(`caught: ${rule} in ${line}`, () => {
       assert.deepEqual(
-        checkStyle(fixture({ "src/proxy/a.ts": `${head}${line}\n` })).map((found) => found.split(" [")[1]?.split("]")[0]),
+        checkStyle(fixture({ "src/proxy/a.ts": `${head}${line}\n` })).map(
+          (found) => found.split(" [")[1]?.split("]")[0],
+        ),
         [rule],
       );
     });
