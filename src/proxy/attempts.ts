@@ -2,17 +2,12 @@
 // Tries of one exchange against endpoints: choose, connect, give up, try again. All accounting of who is busy is here.
 
 import { errorTable, type Clock, type Deadlines, type ErrorCode, type Random } from "../core/index.ts";
+import type { Endings } from "./endings.ts";
 import { messageState, type Exchange } from "./exchange.ts";
 import { backoffDelayMs, isIdempotent, retriesFailure } from "./retry.ts";
 import type { DataPlaneStats } from "./stats.ts";
 import type { UpstreamConnection } from "./upstream-connection.ts";
 import type { UpstreamPool } from "./upstream-pool.ts";
-
-/** What attempts tell the pipeline. */
-export interface AttemptEvents {
-  rescue(exchange: Exchange, code: ErrorCode): void;
-  onUpstreamReady(exchange: Exchange): void;
-}
 
 /** Shorter waits are not worth a timer tick. */
 const shortestBackoffMs = 1;
@@ -23,7 +18,7 @@ export class Attempts {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #stats: DataPlaneStats;
-  readonly #events: AttemptEvents;
+  readonly #endings: Endings;
 
   constructor(
     pool: UpstreamPool,
@@ -31,14 +26,14 @@ export class Attempts {
     clock: Clock,
     random: Random,
     stats: DataPlaneStats,
-    events: AttemptEvents,
+    endings: Endings,
   ) {
     this.#pool = pool;
     this.#deadlines = deadlines;
     this.#clock = clock;
     this.#random = random;
     this.#stats = stats;
-    this.#events = events;
+    this.#endings = endings;
   }
 
   /**
@@ -48,12 +43,12 @@ export class Attempts {
   start(exchange: Exchange): void {
     const cluster = exchange.cluster!;
     if (cluster.requestsActive >= cluster.spec.maxRequests) {
-      this.#events.rescue(exchange, "UPSTREAM_OVERFLOW");
+      this.#endings.rescue(exchange, "UPSTREAM_OVERFLOW");
       return;
     }
     const endpoint = cluster.select(exchange.tried);
     if (endpoint === null) {
-      this.#events.rescue(exchange, cluster.resolutionFailed ? "DNS_FAILED" : "NO_HEALTHY_UPSTREAM");
+      this.#endings.rescue(exchange, cluster.resolutionFailed ? "DNS_FAILED" : "NO_HEALTHY_UPSTREAM");
       return;
     }
     exchange.endpoint = endpoint;
@@ -67,7 +62,7 @@ export class Attempts {
     if (perTryTimeoutMs > 0) this.#deadlines.schedule(exchange.tryDeadline, perTryTimeoutMs);
     if (this.#pool.acquire(exchange, cluster, endpoint) === "overflow") {
       this.#end(exchange, false);
-      this.#events.rescue(exchange, "UPSTREAM_OVERFLOW");
+      this.#endings.rescue(exchange, "UPSTREAM_OVERFLOW");
     }
   }
 
@@ -92,7 +87,7 @@ export class Attempts {
     this.#detach(exchange);
     this.#end(exchange, false);
     if (!exchange.responseStarted && this.#retry(exchange, code, wasReused)) return;
-    this.#events.rescue(exchange, code);
+    this.#endings.rescue(exchange, code);
   }
 
   /** Retries after a response that the route's policy does not accept; false when this response has to do. */
@@ -155,7 +150,7 @@ export class Attempts {
   restart(exchange: Exchange): void {
     this.#forgetAttempt(exchange);
     this.start(exchange);
-    if (exchange.upstream?.connected === true) this.#events.onUpstreamReady(exchange);
+    if (exchange.upstream?.connected === true) exchange.downstream!.offerHeld();
   }
 
   /** Forgets what the last attempt sent and received. */

@@ -6,7 +6,6 @@ import { Deadlines, formatHostPort, messageOf, type Cancel } from "../core/index
 import type { EndpointSnapshot, ListenerSpec, RoutingSnapshot } from "../model/index.ts";
 import { compileRouteTable, type RouteTable } from "../router/index.ts";
 import type { ClusterStatus, ListenerStatus, Sample } from "../telemetry/port.ts";
-import { Attempts } from "./attempts.ts";
 import { Cluster } from "./cluster.ts";
 import { CoarseTime } from "./coarse-time.ts";
 import { DnsResolution } from "./dns.ts";
@@ -15,11 +14,9 @@ import { messageState } from "./exchange.ts";
 import { Listener } from "./listener.ts";
 import type { DataPlaneDeps, DataPlaneOptions } from "./options.ts";
 import { Pipeline } from "./pipeline.ts";
-import { ExchangeRecorder } from "./recorder.ts";
 import { bindAction, type BoundAction } from "./route-binding.ts";
 import { clusterStatus } from "./status.ts";
 import { DataPlaneStats, dataPlaneSamples } from "./stats.ts";
-import { UpstreamPool } from "./upstream-pool.ts";
 
 const sweepMs = 1_000;
 
@@ -52,7 +49,6 @@ class NodeDataPlane implements DataPlane {
   readonly #deadlines: Deadlines;
   readonly #coarse: CoarseTime;
   readonly #pipeline: Pipeline;
-  readonly #pool: UpstreamPool;
   readonly #listeners = new Map<string, Listener>();
   /** Gone from the configuration, connections still open. */
   readonly #closing = new Set<Listener>();
@@ -69,23 +65,7 @@ class NodeDataPlane implements DataPlane {
     this.#options = options;
     this.#deadlines = new Deadlines(deps.clock);
     this.#coarse = new CoarseTime(deps.clock);
-    this.#pipeline = new Pipeline({
-      deps,
-      options,
-      deadlines: this.#deadlines,
-      coarse: this.#coarse,
-      stats: this.#stats,
-      recorder: new ExchangeRecorder(deps.metrics, deps.accessLog, options.identity),
-    });
-    this.#pool = new UpstreamPool(deps.transport, this.#deadlines, this.#pipeline, options.maxIdlePerEndpoint);
-    this.#pipeline.attempts = new Attempts(
-      this.#pool,
-      this.#deadlines,
-      deps.clock,
-      deps.random,
-      this.#stats,
-      this.#pipeline,
-    );
+    this.#pipeline = new Pipeline(deps, options, this.#deadlines, this.#coarse, this.#stats);
   }
 
   applyRouting(snapshot: RoutingSnapshot): Promise<void> {
@@ -126,7 +106,7 @@ class NodeDataPlane implements DataPlane {
   }
 
   async drain(deadlineMs: number): Promise<DrainResult> {
-    this.#pipeline.draining = true;
+    this.#pipeline.drain();
     await this.#applying;
     // Closing a server resolves when its last connection is gone, so it is not waited for here.
     for (const listener of this.#listeners.values()) void listener.close();
@@ -142,7 +122,7 @@ class NodeDataPlane implements DataPlane {
   }
 
   async stop(): Promise<void> {
-    this.#pipeline.draining = true;
+    this.#pipeline.drain();
     await this.#applying;
     this.#cancelSweep?.();
     this.#cancelSweep = null;
@@ -231,7 +211,7 @@ class NodeDataPlane implements DataPlane {
   #sweep(): void {
     this.#coarse.tick();
     const nowMs = this.#coarse.nowMs;
-    for (const cluster of this.#clusters.values()) this.#pool.sweep(cluster, nowMs);
+    for (const cluster of this.#clusters.values()) this.#pipeline.sweepUpstreams(cluster, nowMs);
     for (const connection of this.#allConnections()) this.#sweepDownstream(connection, nowMs);
     if (this.#pipeline.draining && this.#openConnections() === 0) this.#onIdle?.();
   }
@@ -245,7 +225,7 @@ class NodeDataPlane implements DataPlane {
       if (quietMs >= this.#options.downstreamIdleTimeoutMs) connection.connection.close();
     } else if (exchange.requestState === messageState.head) {
       if (nowMs - exchange.startedMs >= this.#options.requestHeaderTimeoutMs) {
-        this.#pipeline.rescue(exchange, "REQUEST_HEADER_TIMEOUT");
+        this.#pipeline.onHeadTimeout(exchange);
       }
     } else if (quietMs >= this.#options.streamIdleTimeoutMs) {
       this.#pipeline.onStreamIdle(exchange);

@@ -57,12 +57,12 @@ export const hexValue = Uint8Array.from({ length: 256 }, (_, byte) => {
 /** ASCII lower case; other bytes map to themselves. */
 export const lowerByte = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte));
 
-/** Whether `bytes[start, end)` is `lowerCaseText`, ASCII case ignored. */
-export function equalsIgnoreCase(bytes: Uint8Array, start: number, end: number, lowerCaseText: string): boolean {
-  const length = end - start;
-  if (length !== lowerCaseText.length) return false;
+/** Whether `bytes[start, end)` is `lowerCase`, ASCII case ignored. */
+export function equalsIgnoreCase(bytes: Uint8Array, start: number, end: number, lowerCase: Uint8Array): boolean {
+  const length = lowerCase.length;
+  if (end - start !== length) return false;
   for (let index = 0; index < length; index++) {
-    if (lowerByte[bytes[start + index]!] !== lowerCaseText.charCodeAt(index)) return false;
+    if (lowerByte[bytes[start + index]!] !== lowerCase[index]) return false;
   }
   return true;
 }
@@ -77,14 +77,19 @@ export function sameIgnoreCase(bytes: Uint8Array, startA: number, endA: number, 
   return true;
 }
 
-/** Whether `bytes[start, end)` is exactly `text`. */
-export function equalsText(bytes: Uint8Array, start: number, end: number, text: string): boolean {
-  const length = end - start;
-  if (length !== text.length) return false;
+/** Whether `bytes[start, end)` is exactly `expected`. */
+export function equalsBytes(bytes: Uint8Array, start: number, end: number, expected: Uint8Array): boolean {
+  const length = expected.length;
+  if (end - start !== length) return false;
   for (let index = 0; index < length; index++) {
-    if (bytes[start + index] !== text.charCodeAt(index)) return false;
+    if (bytes[start + index] !== expected[index]) return false;
   }
   return true;
+}
+
+/** The bytes of an ASCII text, to compare with: several times faster than reading a string letter by letter. */
+export function asciiBytes(text: string): Uint8Array {
+  return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 }
 
 export function isBlank(byte: number): boolean {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Connection field (RFC 9110 §7.6.1): which options it names, and which other fields it takes out of the message.
 
-import { comma, equalsIgnoreCase, isBlank, sameIgnoreCase, tokenByte } from "./bytes.ts";
+import { asciiBytes, comma, equalsIgnoreCase, isBlank, sameIgnoreCase, tokenByte } from "./bytes.ts";
 import { HeaderId, headerIdOf, isFraming, isHopByHop, isNotNominable } from "./header-id.ts";
 import type { MessageHead } from "./message-head.ts";
 
@@ -17,12 +17,16 @@ export const nominatesIdentity = 32;
 
 /** Bounds the work one field can cause: options × lines. */
 const maxOptions = 32;
+const closeText = asciiBytes("close");
+const keepAliveText = asciiBytes("keep-alive");
 
 /** Reads the Connection line at `index`, marks nominated lines in `head.drop` and returns the bits above. */
 export function readConnectionOptions(head: MessageHead, index: number): number {
   const bytes = head.bytes;
   const to = head.base + head.valueEnd[index]!;
   let at = head.base + head.valueStart[index]!;
+  // HOT: what nearly every Connection field says.
+  if (equalsIgnoreCase(bytes, at, to, keepAliveText)) return optionKeepAlive;
   let bits = 0;
   for (let count = 0; at < to; count++) {
     const start = at;
@@ -41,7 +45,7 @@ export function readConnectionOptions(head: MessageHead, index: number): number 
 function readOption(head: MessageHead, start: number, end: number): number {
   const bytes = head.bytes;
   const id = headerIdOf(bytes, start, end);
-  if (id === HeaderId.other && equalsIgnoreCase(bytes, start, end, "close")) return optionClose;
+  if (id === HeaderId.other && equalsIgnoreCase(bytes, start, end, closeText)) return optionClose;
   if (id === HeaderId.keepAlive) return optionKeepAlive;
   if (id === HeaderId.upgrade) return optionUpgrade;
   if (isFraming(id)) return nominatesFraming;

@@ -2,7 +2,9 @@
 // Values of the two fields that delimit a body (RFC 9112 §6). Both are read more strictly than the RFC allows, because
 // every reading that two programs could see differently is a way to smuggle a request.
 
-import { comma, equalsIgnoreCase, isBlank, tokenByte } from "./bytes.ts";
+import { asciiBytes, comma, equalsIgnoreCase, isBlank, tokenByte } from "./bytes.ts";
+
+const chunkedText = asciiBytes("chunked");
 
 /** `parseContentLength` on anything that is not 1*DIGIT up to 2^53-1. */
 export const invalidLength = -2;
@@ -27,7 +29,7 @@ export const codingInvalid = 2;
 
 /** Reads one Transfer-Encoding value. */
 export function parseTransferEncoding(bytes: Uint8Array, start: number, end: number): number {
-  if (equalsIgnoreCase(bytes, start, end, "chunked")) return codingChunked;
+  if (equalsIgnoreCase(bytes, start, end, chunkedText)) return codingChunked;
   let at = start;
   let chunkedSeen = false;
   for (;;) {
@@ -35,7 +37,7 @@ export function parseTransferEncoding(bytes: Uint8Array, start: number, end: num
     while (at < end && tokenByte[bytes[at]!] === 1) at++;
     // An empty element or a parameter: nothing legitimate sends either.
     if (at === from || chunkedSeen) return codingInvalid;
-    chunkedSeen = equalsIgnoreCase(bytes, from, at, "chunked");
+    chunkedSeen = equalsIgnoreCase(bytes, from, at, chunkedText);
     while (at < end && isBlank(bytes[at]!)) at++;
     if (at === end) return codingUnknown;
     if (bytes[at] !== comma) return codingInvalid;

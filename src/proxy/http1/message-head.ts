@@ -2,12 +2,9 @@
 // What request and response heads have in common: field lines as offsets into somebody else's bytes, and strings made
 // from them only when asked for.
 
-import { equalsIgnoreCase, textOf } from "./bytes.ts";
+import { lowerByte, textOf } from "./bytes.ts";
 import type { FieldLines } from "./field-lines.ts";
 import { isHopByHop } from "./header-id.ts";
-
-/** Texts up to this length are kept to be given out again when the next message of the connection repeats them. */
-const maxKeptText = 128;
 
 /** All offsets are relative to `base`. Valid until the parser that owns the head is reset. */
 export class MessageHead {
@@ -85,27 +82,12 @@ export class MessageHead {
     const end = this.nameEnd[index]!;
     if (end - start !== lowerCaseName.length) return false;
     if (this.drop[index] === 1 && !isHopByHop(this.headerId[index]!)) return false;
-    return equalsIgnoreCase(this.bytes, this.base + start, this.base + end, lowerCaseName);
+    const from = this.base + start;
+    for (let at = 0; at < lowerCaseName.length; at++) {
+      if (lowerByte[this.bytes[from + at]!] !== lowerCaseName.charCodeAt(at)) return false;
+    }
+    return true;
   }
 }
 
 const noBytes = Buffer.alloc(0);
-
-/**
- * `bytes[start, end)` as a string: `previous` itself when it already says that. Comparing costs a fifth of making a
- * string (bench/micro/head.bench.ts), and connections repeat their authority on each request.
- */
-export function textOrPrevious(bytes: Buffer, start: number, end: number, previous: string): string {
-  const length = end - start;
-  if (length !== previous.length) return textOf(bytes, start, end);
-  for (let index = 0; index < length; index++) {
-    if (bytes[start + index] !== previous.charCodeAt(index)) return textOf(bytes, start, end);
-  }
-  return previous;
-}
-
-/** Whether a text is short enough to be kept with an idle connection. */
-export function isWorthKeeping(text: string): boolean {
-  return text.length <= maxKeptText;
-}
-

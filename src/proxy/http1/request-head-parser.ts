@@ -6,9 +6,10 @@
 
 import { type ErrorCode } from "../../core/index.ts";
 import {
+  asciiBytes,
   carriageReturn,
   dot,
-  equalsText,
+  equalsBytes,
   lineFeed,
   pathByte,
   pathPlain,
@@ -39,7 +40,8 @@ const isFailed = 9;
 const maxMethodBytes = 32;
 /** Most frequent first. */
 const knownMethods = ["GET", "POST", "PUT", "HEAD", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"] as const;
-const versionPrefix = "HTTP/1.";
+const knownMethodBytes = knownMethods.map(asciiBytes);
+const versionPrefix = asciiBytes("HTTP/1.");
 const versionBytes = versionPrefix.length + 3;
 
 const headTooLarge: Fault = { code: "REQUEST_HEADERS_TOO_LARGE", reason: "request head too large" };
@@ -209,7 +211,7 @@ export class RequestHeadParser {
       if (at >= to) return false;
       const byte = bytes[at]!;
       if (index < versionPrefix.length) {
-        if (byte === versionPrefix.charCodeAt(index)) continue;
+        if (byte === versionPrefix[index]) continue;
         return this.#refuse(index === 5 && isDigit(byte) ? otherVersion : badVersion);
       }
       if (index === versionPrefix.length) {
@@ -259,8 +261,8 @@ export class RequestHeadParser {
 }
 
 function methodText(bytes: Buffer, start: number, end: number): string {
-  for (const method of knownMethods) {
-    if (equalsText(bytes, start, end, method)) return method;
+  for (let index = 0; index < knownMethods.length; index++) {
+    if (equalsBytes(bytes, start, end, knownMethodBytes[index]!)) return knownMethods[index]!;
   }
   return textOf(bytes, start, end);
 }

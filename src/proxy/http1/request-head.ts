@@ -3,7 +3,8 @@
 
 import { textOf } from "./bytes.ts";
 import type { FieldLines } from "./field-lines.ts";
-import { isWorthKeeping, MessageHead, textOrPrevious } from "./message-head.ts";
+import { KeptText } from "./kept-text.ts";
+import { MessageHead } from "./message-head.ts";
 
 export class RequestHead extends MessageHead {
   /** Known methods are constants; equal texts may be compared with `===` either way. */
@@ -25,8 +26,8 @@ export class RequestHead extends MessageHead {
   expectContinue = false;
   /** The client accepts trailers (`TE: trailers`). */
   teTrailers = false;
-  #authority = "";
-  #path = "/";
+  readonly #authority = new KeptText();
+  readonly #path = new KeptText();
 
   constructor(lines: FieldLines) {
     super(lines);
@@ -34,17 +35,13 @@ export class RequestHead extends MessageHead {
 
   /** Host with port as received; "" only for HTTP/1.0 without Host. */
   authority(): string {
-    const text = this.#text(this.authorityStart, this.authorityEnd, this.#authority);
-    if (isWorthKeeping(text)) this.#authority = text;
-    return text;
+    return this.#authority.read(this.bytes, this.base + this.authorityStart, this.base + this.authorityEnd);
   }
 
   /** Path without query, not normalized; "*" for the asterisk form. */
   path(): string {
     if (this.pathStart === this.pathEnd) return "/";
-    const text = this.#text(this.pathStart, this.pathEnd, this.#path);
-    if (isWorthKeeping(text)) this.#path = text;
-    return text;
+    return this.#path.read(this.bytes, this.base + this.pathStart, this.base + this.pathEnd);
   }
 
   /** Query without "?"; "" when there is none. */
@@ -63,9 +60,4 @@ export class RequestHead extends MessageHead {
   get hasBody(): boolean {
     return this.chunked || this.contentLength > 0;
   }
-
-  #text(start: number, end: number, previous: string): string {
-    return textOrPrevious(this.bytes, this.base + start, this.base + end, previous);
-  }
 }
-

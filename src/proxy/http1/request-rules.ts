@@ -3,7 +3,7 @@
 // (RFC 9110, RFC 9112). Runs once over a head whose syntax is known to be good.
 
 import { isAuthority } from "./authority.ts";
-import { asterisk, comma, equalsIgnoreCase, isBlank, pathByte, pathPlain, questionMark, sameIgnoreCase, slash } from "./bytes.ts";
+import { asciiBytes, asterisk, comma, equalsIgnoreCase, isBlank, pathByte, pathPlain, questionMark, sameIgnoreCase, slash } from "./bytes.ts";
 import {
   nominatesFraming,
   nominatesIdentity,
@@ -17,6 +17,10 @@ import { badRequest, type Fault } from "./fault.ts";
 import { codingChunked, codingUnknown, invalidLength, parseContentLength, parseTransferEncoding } from "./framing.ts";
 import { HeaderId } from "./header-id.ts";
 import type { RequestHead } from "./request-head.ts";
+
+const continueText = asciiBytes("100-continue");
+const trailersText = asciiBytes("trailers");
+const schemeText = asciiBytes("http://");
 
 const missingHost: Fault = { code: "MISSING_HOST", reason: "no Host header" };
 const unknownCoding: Fault = { code: "TRANSFER_CODING_UNSUPPORTED", reason: "transfer coding other than chunked" };
@@ -70,7 +74,7 @@ export function applyRequestRules(head: RequestHead): Fault | null {
       case HeaderId.expect:
         // A server must ignore expectations of HTTP/1.0 clients (RFC 9110 §10.1.1).
         if (head.minorVersion === 0) break;
-        if (head.expectContinue || !valueIs(head, index, "100-continue")) return unknownExpectation;
+        if (head.expectContinue || !valueIs(head, index, continueText)) return unknownExpectation;
         head.expectContinue = true;
         break;
       default:
@@ -131,7 +135,7 @@ function otherFormFault(head: RequestHead, hasHost: boolean): Fault | null {
     return head.method === "OPTIONS" ? null : badAsterisk;
   }
   const authority = start + 7;
-  if (authority > end || !equalsIgnoreCase(bytes, start, authority, "http://")) return badForm;
+  if (authority > end || !equalsIgnoreCase(bytes, start, authority, schemeText)) return badForm;
   let at = authority;
   while (at < end && bytes[at] !== slash && bytes[at] !== questionMark) at++;
   if (!isAuthority(bytes, authority, at)) return badTargetAuthority;
@@ -149,8 +153,8 @@ function otherFormFault(head: RequestHead, hasHost: boolean): Fault | null {
   return null;
 }
 
-function valueIs(head: RequestHead, index: number, lowerCaseText: string): boolean {
-  return equalsIgnoreCase(head.bytes, head.base + head.valueStart[index]!, head.base + head.valueEnd[index]!, lowerCaseText);
+function valueIs(head: RequestHead, index: number, lowerCase: Uint8Array): boolean {
+  return equalsIgnoreCase(head.bytes, head.base + head.valueStart[index]!, head.base + head.valueEnd[index]!, lowerCase);
 }
 
 /** Whether a TE value lists `trailers`. */
@@ -163,7 +167,7 @@ function hasTrailersToken(head: RequestHead, index: number): boolean {
     while (at < to && bytes[at] !== comma) at++;
     let end = at;
     while (end > start && isBlank(bytes[end - 1]!)) end--;
-    if (equalsIgnoreCase(bytes, start, end, "trailers")) return true;
+    if (equalsIgnoreCase(bytes, start, end, trailersText)) return true;
     at++;
     while (at < to && isBlank(bytes[at]!)) at++;
   }

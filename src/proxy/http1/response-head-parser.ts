@@ -2,7 +2,7 @@
 // Parses response heads byte by byte (RFC 9112 §4, §5). Sans-I/O: the owner gives bytes and keeps them.
 
 import type { ErrorCode } from "../../core/index.ts";
-import { carriageReturn, fieldByte, lineFeed, space } from "./bytes.ts";
+import { asciiBytes, carriageReturn, fieldByte, lineFeed, space } from "./bytes.ts";
 import { FieldLines } from "./field-lines.ts";
 import { complete, failed, type HeadLimits, needMore, type ParseStatus } from "./limits.ts";
 import { ResponseHead } from "./response-head.ts";
@@ -15,7 +15,7 @@ const inFields = 3;
 const isComplete = 4;
 const isFailed = 5;
 
-const versionPrefix = "HTTP/1.";
+const versionPrefix = asciiBytes("HTTP/1.");
 /** `HTTP/1.1 200`; offset of the first digit of the status. */
 const statusOffset = 9;
 const statusBytes = 12;
@@ -88,7 +88,7 @@ export class ResponseHeadParser {
       if (base + index >= to) return needMore;
       const byte = bytes[base + index]!;
       if (index < versionPrefix.length) {
-        if (byte !== versionPrefix.charCodeAt(index)) return this.#fail("invalid HTTP version in the status line");
+        if (byte !== versionPrefix[index]) return this.#fail("invalid HTTP version in the status line");
       } else if (index === versionPrefix.length) {
         if (byte !== 0x30 && byte !== 0x31) return this.#fail("HTTP version other than 1.0 and 1.1");
         head.minorVersion = byte === 0x31 ? 1 : 0;

@@ -2,7 +2,7 @@
 // What the fields of a response mean for its framing and connection. An upstream is trusted no more than a client:
 // framing that two readers could see differently fails the response (RFC 9112 §6.3, §11.2).
 
-import { comma, equalsIgnoreCase, isBlank } from "./bytes.ts";
+import { asciiBytes, comma, equalsIgnoreCase, isBlank } from "./bytes.ts";
 import {
   nominatesFraming,
   optionClose,
@@ -15,6 +15,7 @@ import { codingChunked, invalidLength, parseContentLength, parseTransferEncoding
 import { HeaderId } from "./header-id.ts";
 import { isBodyless, type ResponseHead } from "./response-head.ts";
 
+const timeoutText = asciiBytes("timeout=");
 const maxTimeoutSeconds = 86_400;
 
 /** Fills the derived fields of `head`; returns the reason when the response must be refused, else "". */
@@ -80,7 +81,7 @@ function timeoutSeconds(head: ResponseHead, index: number): number {
     while (at < to && bytes[at] !== comma) at++;
     let end = at;
     while (end > start && isBlank(bytes[end - 1]!)) end--;
-    if (end - start > 8 && equalsIgnoreCase(bytes, start, start + 8, "timeout=")) {
+    if (end - start > 8 && equalsIgnoreCase(bytes, start, start + 8, timeoutText)) {
       const seconds = parseContentLength(bytes, start + 8, end);
       if (seconds >= 0) return Math.min(seconds, maxTimeoutSeconds);
     }

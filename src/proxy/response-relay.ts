@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way back: the upstream's bytes become the client's response, interim ones included, with backpressure.
+
+import { formatHostPort, messageOf, type Clock, type Deadlines } from "../core/index.ts";
+import type { Attempts } from "./attempts.ts";
+import type { CoarseTime } from "./coarse-time.ts";
+import type { Endings } from "./endings.ts";
+import { messageState, type Exchange } from "./exchange.ts";
+import { encodeBody, encodeInterimHead, encodeResponseHead, framingBytes, responseHeadSlack } from "./forwarding.ts";
+import { complete, failed, writeAscii } from "./http1/index.ts";
+import { retriesStatus } from "./retry.ts";
+import type { UpstreamConnection } from "./upstream-connection.ts";
+
+/** More 1xx responses than this before the real one are an attack or a bug (RFC 9110 §15.2 sets no limit). */
+const maxInterimResponses = 16;
+
+export interface ResponseRelayParts {
+  readonly attempts: Attempts;
+  readonly endings: Endings;
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly coarse: CoarseTime;
+  readonly maxHeadBytes: number;
+  /** The access log wants to know our end of the upstream connection. */
+  readonly recordsAddresses: boolean;
+}
+
+export class ResponseRelay {
+  /** Responses announce that the connection will close. */
+  draining = false;
+  readonly #attempts: Attempts;
+  readonly #endings: Endings;
+  readonly #clock: Clock;
+  readonly #deadlines: Deadlines;
+  readonly #coarse: CoarseTime;
+  readonly #maxHeadBytes: number;
+  readonly #recordsAddresses: boolean;
+
+  constructor(parts: ResponseRelayParts) {
+    this.#attempts = parts.attempts;
+    this.#endings = parts.endings;
+    this.#clock = parts.clock;
+    this.#deadlines = parts.deadlines;
+    this.#coarse = parts.coarse;
+    this.#maxHeadBytes = parts.maxHeadBytes;
+    this.#recordsAddresses = parts.recordsAddresses;
+  }
+
+  onData(exchange: Exchange, upstream: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
+    exchange.responseSeen = true;
+    while (from < to) {
+      if (exchange.responseState === messageState.head) from = this.#receiveResponseHead(exchange, bytes, from, to);
+      else from = this.#relayResponse(exchange, bytes, from, to, false);
+      // The response, or the attempt, may have ended on the way.
+      if (exchange.upstream !== upstream) return;
+    }
+  }
+
+  #receiveResponseHead(exchange: Exchange, bytes: Buffer, from: number, to: number): number {
+    const parser = exchange.responseParser;
+    const before = exchange.partialFill;
+    let status;
+    let next;
+    if (before === 0) {
+      status = parser.parse(bytes, from, to);
+      next = from + parser.head.length;
+    } else {
+      const length = Math.min(to - from, this.#maxHeadBytes + 1 - before);
+      this.#keepPartialResponse(exchange, bytes, from, from + length);
+      status = parser.parse(exchange.partialResponse, 0, exchange.partialFill);
+      next = from + parser.head.length - before;
+    }
+    if (status === failed) {
+      this.#attempts.fail(exchange, "UPSTREAM_PROTOCOL_ERROR", parser.errorReason);
+      return to;
+    }
+    if (status !== complete) {
+      if (before === 0) this.#keepPartialResponse(exchange, bytes, from, to);
+      return to;
+    }
+    const code = parser.head.statusCode;
+    if (code < 200) {
+      this.#relayInterim(exchange, code);
+      return next;
+    }
+    return this.#onResponseHead(exchange, bytes, next, to);
+  }
+
+  #keepPartialResponse(exchange: Exchange, bytes: Buffer, from: number, to: number): void {
+    exchange.growPartialResponse(to - from);
+    bytes.copy(exchange.partialResponse, exchange.partialFill, from, to);
+    exchange.partialFill += to - from;
+  }
+
+  #relayInterim(exchange: Exchange, code: number): void {
+    const { head } = exchange.responseParser;
+    if (code === 101 || ++exchange.interimResponses > maxInterimResponses) {
+      this.#attempts.fail(exchange, "UPSTREAM_PROTOCOL_ERROR", code === 101 ? "101 without upgrade" : "too many 1xx");
+      return;
+    }
+    // 100 answers an expectation that was never forwarded; HTTP/1.0 clients know no 1xx (RFC 9110 §15.2).
+    if (code !== 100 && exchange.requestParser.head.minorVersion === 1) {
+      const connection = exchange.downstream!.connection;
+      connection.send(encodeInterimHead(connection.reserve(head.length + responseHeadSlack), head));
+    }
+    exchange.responseParser.reset();
+    exchange.partialFill = 0;
+  }
+
+  #onResponseHead(exchange: Exchange, bytes: Buffer, from: number, to: number): number {
+    const head = exchange.responseParser.head;
+    const code = head.statusCode;
+    exchange.upstreamServiceMs = this.#clock.nowMs() - exchange.upstreamStartedMs;
+    if (exchange.tryDeadline.scheduled) this.#deadlines.cancel(exchange.tryDeadline);
+    if (retriesStatus(exchange.action!.retry, code) && this.#attempts.retryStatus(exchange)) return to;
+    exchange.responseCode = code;
+    exchange.details = "via_upstream";
+    exchange.failureReason = null;
+    if (this.#recordsAddresses) {
+      const { localAddress, localPort } = exchange.upstream!.connection;
+      exchange.upstreamLocal = formatHostPort(localAddress, localPort);
+    }
+    const body = exchange.responseBody;
+    const legacyClient = exchange.requestParser.head.minorVersion === 0;
+    exchange.chunkedDownstream = false;
+    switch (head.bodyKind(exchange.method)) {
+      case "none":
+        body.startNone();
+        break;
+      case "length":
+        body.startLength(head.contentLength);
+        break;
+      case "chunked":
+        body.startChunked();
+        exchange.chunkedDownstream = !legacyClient;
+        break;
+      case "until-close":
+        body.startUntilClose();
+        exchange.chunkedDownstream = !legacyClient;
+        break;
+    }
+    // A body without a length can only end with the connection for a client that knows no chunks.
+    const endsWithConnection = legacyClient && head.contentLength < 0 && !body.done;
+    if (endsWithConnection || this.draining) exchange.closeDownstream = true;
+    return this.#relayResponse(exchange, bytes, from, to, true);
+  }
+
+  #relayResponse(exchange: Exchange, bytes: Buffer, from: number, to: number, withHead: boolean): number {
+    const body = exchange.responseBody;
+    const head = exchange.responseParser.head;
+    const connection = exchange.downstream!.connection;
+    const before = body.payloadBytes;
+    let next = from;
+    if (!body.done && from < to) {
+      next = body.decode(bytes, from, to);
+      if (body.failed) {
+        this.#attempts.fail(exchange, withHead ? "UPSTREAM_PROTOCOL_ERROR" : "UPSTREAM_BODY_INVALID", body.errorReason);
+        return to;
+      }
+    }
+    const decoded = next > from;
+    const payloadBytes = body.payloadBytes - before;
+    const room = payloadBytes + framingBytes(payloadBytes, body.trailers);
+    const out = connection.reserve(withHead ? room + head.length + responseHeadSlack : room);
+    let at = 0;
+    if (withHead) {
+      const minor = exchange.requestParser.head.minorVersion;
+      at = encodeResponseHead(out, head, minor, exchange.chunkedDownstream, exchange.closeDownstream, this.#coarse.httpDate);
+      exchange.responseHeadBytes = at;
+      exchange.responseStarted = true;
+      exchange.responseState = messageState.body;
+    }
+    if (decoded) at = encodeBody(body, bytes, out, at, exchange.chunkedDownstream, exchange.requestParser.head.teTrailers);
+    if (at > 0 && !connection.send(at) && !body.done) exchange.upstream!.connection.pause();
+    if (body.done) {
+      this.#finishResponse(exchange, next < to);
+      return to;
+    }
+    return next;
+  }
+
+  /** `surplus`: the upstream sent more than its response; whatever that is, nobody asked for it. */
+  #finishResponse(exchange: Exchange, surplus: boolean): void {
+    exchange.responseState = messageState.done;
+    const requestDone = exchange.requestState === messageState.done;
+    this.#attempts.succeed(exchange, requestDone && !surplus && exchange.responseParser.head.keepAlive);
+    if (!requestDone) exchange.closeDownstream = true;
+    this.#endings.finish(exchange);
+  }
+
+  onEnd(exchange: Exchange): void {
+    if (exchange.responseState !== messageState.body || !exchange.responseBody.endOfInput()) {
+      this.#onTruncated(exchange, null);
+      return;
+    }
+    if (exchange.chunkedDownstream) {
+      const connection = exchange.downstream!.connection;
+      connection.send(writeAscii(connection.reserve(8), 0, "0\r\n\r\n"));
+    }
+    this.#finishResponse(exchange, true);
+  }
+
+  onClosed(exchange: Exchange, upstream: UpstreamConnection, error: Error | null): void {
+    if (!upstream.connected) this.#attempts.fail(exchange, "CONNECT_FAILED", error === null ? "" : messageOf(error));
+    else this.#onTruncated(exchange, error);
+  }
+
+  #onTruncated(exchange: Exchange, error: Error | null): void {
+    const reason = error === null ? "closed by the upstream" : messageOf(error);
+    if (exchange.responseStarted) this.#attempts.fail(exchange, "UPSTREAM_TRUNCATED", reason);
+    else this.#attempts.fail(exchange, error === null ? "UPSTREAM_DISCONNECT" : "UPSTREAM_RESET", reason);
+  }
+}
