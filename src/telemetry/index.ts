@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+// Metrics, logs and admin pages. Only roles and main.ts see this; everybody else records to port.ts.
+
+export { createLogger, type LoggerOptions, type RootLogger } from "./log/logger.ts";
+export { bucketBounds as durationBoundsMs, quantile } from "./metrics/buckets.ts";
+export { MetricsRegistry } from "./metrics/registry.ts";
+export { createRequestMetrics, type RequestTotals, type StoredRequestMetrics } from "./metrics/request-metrics.ts";
