@@ -17,8 +17,9 @@ export function isDnsSubdomain(value: string): boolean {
   return value.length <= 253 && /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/.test(value);
 }
 
+/** A DNS label. "" passes where it is not required: protobuf cannot tell it from absent. */
 export const dnsLabel: Decoder<string> = textThat((value) =>
-  isDnsLabel(value)
+  value === "" || isDnsLabel(value)
     ? null
     : `${excerpt(value)} is not a valid name; use up to 63 lower-case letters, digits and dashes`,
 );

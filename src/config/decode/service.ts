@@ -72,7 +72,7 @@ const spec = object(
       type,
       selector: fields.selector === undefined || Object.keys(fields.selector).length === 0 ? null : fields.selector,
       ports,
-      clusterIPs: addresses.filter((address) => address !== "" && address !== "None"),
+      clusterIPs: addresses.filter((address) => address !== ""),
       externalName: type === "ExternalName" ? (fields.externalName ?? "") : "",
     };
   },
