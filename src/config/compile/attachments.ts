@@ -6,6 +6,7 @@ import { getOrCreate } from "../link/destination-rules.ts";
 import type { LinkedGateways } from "../link/gateways.ts";
 import { meshGateway, type CompileOptions } from "../link/options.ts";
 import type { ProblemList } from "../link/problem-list.ts";
+import { concernsClient } from "./routes.ts";
 
 export interface Attachments {
   /** Routes that stand in a table. */
@@ -83,12 +84,17 @@ function reportUnattached(
         `from namespace ${virtualService.namespace}, or no rule applies to its ports`,
     });
   } else if (usesMesh && options.mesh !== null) {
+    const isForOthers = virtualService.http.every(
+      ({ match }) => match.length > 0 && !match.some((block) => concernsClient(block, options)),
+    );
     problems.add({
       code: "UNATTACHED",
-      severity: "warning",
+      severity: isForOthers ? "info" : "warning",
       resource: virtualService,
       path: "spec.http",
-      message: "no rule applies to this proxy: check match.port, gateways, sourceLabels and sourceNamespace",
+      message: isForOthers
+        ? "sourceLabels and sourceNamespace of all its rules are those of other workloads"
+        : "no rule applies: check the ports and gateways of its match blocks",
     });
   } else if (usesMesh || named.some((gateway) => gateways.known.has(gateway))) {
     problems.add({

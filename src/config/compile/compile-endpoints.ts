@@ -41,11 +41,9 @@ export function compileEndpoints(
     if (service === undefined || port === null) continue;
     const all = getOrCreate(ofPorts, `${cluster.port} ${service.host}`, () => candidates.of(service, port));
     const chosen = chooseSubset(all, cluster, service, rules, problems);
-    if (chosen.length > 0)
-      endpoints.set(
-        cluster.name,
-        chosen.map(({ endpoint }) => endpoint),
-      );
+    if (chosen.length === 0) continue;
+    const specs = chosen.map(({ endpoint }) => endpoint);
+    endpoints.set(cluster.name, specs);
   }
   return { endpoints: { version: contentVersion({ endpoints }), endpoints }, problems: problems.items };
 }

@@ -61,7 +61,7 @@ function compileClusters(
     }
   }
   const clusters = new Map<string, ClusterSpec>();
-  for (const name of [...names].sort()) {
+  for (const name of [...names].toSorted()) {
     const key = destinations.known.get(name);
     if (key !== undefined) clusters.set(name, compileCluster(name, key, rules));
   }

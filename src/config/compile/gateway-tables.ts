@@ -53,7 +53,7 @@ export function compileGatewayListener(
   }
   const name = bind === "" ? `http.${port}` : `http.${port}.${bind}`;
   const hosts = [...routesByDomain]
-    .sort(([left], [right]) => compareSpecificity(left, right))
+    .toSorted(([left], [right]) => compareSpecificity(left, right))
     .map(([domain, routes]) => {
       const owned = Array.from(routes, (route) => ({ route, owner: owners.get(route)! }));
       return { name: `${domain}:${port}`, domains: [domain], routes: mergeRoutes(domain, owned, attachments) };

@@ -46,7 +46,7 @@ export function compileMeshListener(
   for (const service of parts.linked.services.visible.values()) draftService(service, claims, drafts, parts);
   draftForeignHosts(claims, drafts, parts);
   claims.reportConflicts();
-  const ports = [...drafts.keys()].sort((left, right) => left - right);
+  const ports = [...drafts.keys()].toSorted((left, right) => left - right);
   return {
     listener: {
       name: "mesh",

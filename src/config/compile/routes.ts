@@ -182,9 +182,13 @@ function selectBlocks(blocks: readonly Block[], context: RouteContext, options: 
   return { routes, unreachable };
 }
 
-/** Conditions on the listener and on the client workload, which is this very process. */
 function appliesTo(match: HttpMatch, context: RouteContext, options: CompileOptions): boolean {
   if (match.gateways !== null && !match.gateways.includes(context.gateway)) return false;
+  return concernsClient(match, options);
+}
+
+/** Conditions on the client workload, which is this very process. */
+export function concernsClient(match: HttpMatch, options: CompileOptions): boolean {
   if (match.sourceNamespace !== "" && match.sourceNamespace !== options.identity.namespace) return false;
   return selects(match.sourceLabels, options.identity.labels);
 }

@@ -15,7 +15,8 @@ export function contentVersion(content: object): string {
 export function canonicalJson(content: unknown): string {
   return JSON.stringify(content, (key, value: unknown) => {
     if (key === "position") return undefined;
-    if (value instanceof Map) return [...value].sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0));
+    if (value instanceof Map)
+      return [...value].toSorted(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0));
     return value;
   });
 }

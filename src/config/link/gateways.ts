@@ -76,7 +76,7 @@ export function boundDomains(server: ServerHosts, virtualService: VirtualService
       if (hostCovers(host, serverHost) && admits(namespaces, virtualService.namespace)) domains.add(serverHost);
     }
   }
-  return [...domains].sort(compareSpecificity);
+  return [...domains].toSorted(compareSpecificity);
 }
 
 /** `namespace/name`, as VirtualServices refer to it. */

@@ -129,9 +129,9 @@ describe("DestinationRule lookup", () => {
       ruleIn("other", "ROUND_ROBIN"),
       ruleIn("istio-system", "RANDOM"),
     ];
-    assert.equal(clusterOf(cluster, web, own!, client!).loadBalancer, "RANDOM");
-    assert.equal(clusterOf(cluster, web, root!, own!).loadBalancer, "ROUND_ROBIN");
-    assert.equal(clusterOf(cluster, web, root!).loadBalancer, "RANDOM");
+    assert.equal(clusterOf(cluster, web, own, client).loadBalancer, "RANDOM");
+    assert.equal(clusterOf(cluster, web, root, own).loadBalancer, "ROUND_ROBIN");
+    assert.equal(clusterOf(cluster, web, root).loadBalancer, "RANDOM");
     assert.equal(clusterOf(cluster, web, ruleIn("third", "RANDOM")).loadBalancer, "LEAST_REQUEST");
   });
 

@@ -159,7 +159,10 @@ describe("VirtualServices in the mesh", () => {
     assert.deepEqual(outline(first.routing, 80)[0], `${fqdn("web")}:80: b`);
     const alone = compile(service("web"), meshService({ hosts: [fqdn("web")], http: [rule({ match: [stranger] })] }));
     assert.deepEqual(outline(alone.routing, 80)[0], `${fqdn("web")}:80: default`);
-    assert.deepEqual(summary(alone.problems), ["warning UNATTACHED vs spec.http"]);
+    assert.deepEqual(summary(alone.problems), ["info UNATTACHED vs spec.http"]);
+    const otherPort = rule({ match: [match({ port: 8080 }), stranger] });
+    const mistaken = compile(service("web"), meshService({ hosts: [fqdn("web")], http: [otherPort] }));
+    assert.deepEqual(summary(mistaken.problems), ["warning UNATTACHED vs spec.http"]);
   });
 
   it("get a host of their own on port 80 when no service is called so", () => {
