@@ -94,12 +94,12 @@ class IndexedVirtualHost<T> implements VirtualHost<T> {
   match(path: string, request: RequestView): CompiledRoute<T> | null {
     const candidates = this.#candidates;
     candidates.clear();
-    let stop = this.#sameCase.collect(path, candidates, never);
-    if (this.#anyCase !== null) stop = this.#anyCase.collect(lowerAscii(path), candidates, stop);
+    const stop = this.#sameCase.collect(path, candidates, never);
+    if (this.#anyCase !== null) this.#anyCase.collect(lowerAscii(path), candidates, stop);
     // Rules that share one path and differ in headers only are tried one by one: what tells them apart is in no index.
     while (candidates.size > 0) {
       const rule = candidates.top;
-      if (rule === stop || this.#holds(rule, path, request)) return this.#routes[rule]!;
+      if (this.#holds(rule, path, request)) return this.#routes[rule]!;
       const next = this.#links[rule]!;
       if (next < 0) candidates.pop();
       else candidates.replaceTop(next);
