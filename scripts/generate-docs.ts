@@ -4,15 +4,20 @@
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-import { type CommandSpec, commandTable, type OptionSpec } from "../src/cli/index.ts";
+import { commandTable } from "../src/cli/index.ts";
 import { type ErrorSpec, errorTable } from "../src/core/index.ts";
 import { problemCodes } from "../src/model/index.ts";
+import { type ConfigField, type ConfigKind, readConfigKinds } from "./config-fields.ts";
+
+type CommandSpec = (typeof commandTable)[number];
+type OptionSpec = CommandSpec["options"][number];
 
 /** Path from the root → what the file must contain. */
 export function generateDocs(): ReadonlyMap<string, string> {
   return new Map([
     ["docs/commands.md", commandsDocument()],
     ["docs/errors.md", errorsDocument()],
+    ["docs/fields.md", fieldsDocument()],
     ["docs/problems.md", problemsDocument()],
   ]);
 }
@@ -100,6 +105,48 @@ function optionUsage(option: OptionSpec): string {
 
 function optionDefault(option: OptionSpec): string {
   return option.kind === "flag" || option.default === undefined ? "" : `\`${option.default}\``;
+}
+
+function fieldsDocument(): string {
+  return `${notice}
+
+# Fields
+
+Every field the decoder knows, as declared in \`src/config/decode/\`. What stands in none of these tables is unknown: it is
+reported as \`UNKNOWN_FIELD\` and ignored. See [configuration](configuration.md) for values, files and how they meet.
+
+- **yes**: served with the meaning Istio or Kubernetes gives it; **required** ones cost the resource when they are missing.
+- **in part**: some values are served, see [configuration](configuration.md); others are reported, and what happens instead.
+- **not yet**: reported as a warning, \`UNSERVED_FIELD\`; the remark says what happens instead.
+- **refused**: reported as an error, and the resource is left out, because serving it without the field would do something
+  its author ruled out.
+
+${readConfigKinds()
+  .toSorted((a, b) => a.kind.localeCompare(b.kind, "en"))
+  .map(kindSection)
+  .join("\n\n")}
+`;
+}
+
+function kindSection({ kind, group, fields }: ConfigKind): string {
+  const silent = fields.filter((field) => field.role === "silent").map((field) => `\`${field.path}\``);
+  const rows = fields.filter((field) => field.role !== "silent").map(fieldRow);
+  return [
+    `## ${kind}`,
+    `API group ${group === "" ? "core" : `\`${group}\``}.`,
+    ...(rows.length === 0 ? [] : [table(["Field", "Served", "Remark"], rows)]),
+    ...(silent.length === 0
+      ? []
+      : [
+          `Known and never reported, because they mean nothing to a proxy or go with a field above: ${silent.join(", ")}.`,
+        ]),
+  ].join("\n\n");
+}
+
+function fieldRow(field: ConfigField): readonly string[] {
+  const served = { required: "yes, required", optional: "yes", unserved: "not yet", refused: "refused", silent: "" };
+  const remark = field.sameAs === null ? field.consequence : `fields as under \`${field.sameAs}\``;
+  return [`\`${field.path}\``, field.inPart ? "in part" : served[field.role], remark];
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
