@@ -134,13 +134,23 @@ export class ProblemSink {
     }
   }
 
-  /** All problems in the order they were found. */
-  list(): readonly Problem[] {
-    const last = this.#firstDropped;
-    if (last === null || this.#dropped === 1) return last === null ? this.#problems : [...this.#problems, last];
-    const message = `${last.message} (and ${this.#dropped - 1} more problems in this file; solve the ones above first)`;
-    return [...this.#problems, { ...last, message }];
+  /** No more are listed, only counted; so nobody needs to word them. */
+  get isFull(): boolean {
+    return this.#problems.length >= this.#limit;
   }
+
+  /** All problems by position. */
+  list(): readonly Problem[] {
+    const sorted = this.#problems.toSorted(byPosition);
+    const last = this.#firstDropped;
+    if (last === null || this.#dropped === 1) return last === null ? sorted : [...sorted, last];
+    const message = `${last.message} (and ${this.#dropped - 1} more problems in this file; solve the ones above first)`;
+    return [...sorted, { ...last, message }];
+  }
+}
+
+function byPosition({ position: left }: Problem, { position: right }: Problem): number {
+  return left.line - right.line || left.column - right.column;
 }
 
 /** User text for a message: quoted, short, one line. */

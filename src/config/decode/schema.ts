@@ -111,7 +111,8 @@ function visitEntry(
   const name = dialect === "istio" && !Object.hasOwn(shape, key) ? camelCase(key) : key;
   const place = parent.entry(key, entry);
   if (!Object.hasOwn(shape, name)) {
-    place.reportKey("UNKNOWN_FIELD", "warning", unknownMessage(key, names));
+    const candidates = place.scope.problems.isFull ? [] : names;
+    place.reportKey("UNKNOWN_FIELD", "warning", unknownMessage(key, candidates));
     return;
   }
   if (place.isNull) return;

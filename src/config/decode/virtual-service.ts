@@ -122,7 +122,10 @@ function weighted(route: readonly RouteDestination[], place: Place | undefined):
 const spec = object(
   "istio",
   {
-    hosts: required(list(meshHost), "name the hosts whose requests these rules are for"),
+    hosts: required(
+      list(meshHost),
+      "name the hosts whose requests these rules are for (delegates, which have none, are not served yet)",
+    ),
     gateways: optional(list(gatewayName)),
     http: optional(list(httpRule)),
     tls: unserved("TLS connections are not routed by name"),

@@ -10,7 +10,8 @@ const messages: Readonly<Record<ErrorCode, string>> = {
   BAD_COLLECTION_TYPE: "a tag does not fit the kind of value it stands at; remove the tag",
   BAD_DIRECTIVE: "a directive (a line that starts with %) is not valid; remove it",
   BAD_DQ_ESCAPE: "a double-quoted text has an invalid escape; write the backslash twice or use single quotes",
-  BAD_INDENT: "the indentation does not fit the lines above; align the keys of one map in one column",
+  BAD_INDENT:
+    "the indentation does not fit, or a bracket or quote above is not closed; align the keys of a map, or close it",
   BAD_PROP_ORDER: "an anchor or a tag stands in the wrong place; put it before the value",
   BAD_SCALAR_START: "a value starts with a character that YAML reserves; put the value in quotes",
   BLOCK_AS_IMPLICIT_KEY:

@@ -55,7 +55,6 @@ export interface TextDocument {
 
 /** Yields the documents of a stream one by one, so that only one syntax tree is in memory. */
 export function* parseText(text: string, lines: LineCounter): Generator<TextDocument> {
-  lines.addNewLine(0);
   const tokens = new Parser((offset) => lines.addNewLine(offset)).parse(text);
   // uniqueKeys compares each key with all others; the tree builder finds duplicates with a map.
   const composer = new Composer({
