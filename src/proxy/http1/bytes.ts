@@ -55,7 +55,9 @@ export const hexValue = Uint8Array.from({ length: 256 }, (_, byte) => {
 });
 
 /** ASCII lower case; other bytes map to themselves. */
-export const lowerByte = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte));
+export const lowerByte = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte,
+);
 
 /** Whether `bytes[start, end)` is `lowerCase`, ASCII case ignored. */
 export function equalsIgnoreCase(bytes: Uint8Array, start: number, end: number, lowerCase: Uint8Array): boolean {

@@ -82,7 +82,8 @@ export class ChunkLine {
         return complete;
       }
       this.size = this.size * 16 + digit;
-      if (++this.#digits > maxSizeDigits || this.size > Number.MAX_SAFE_INTEGER) return this.#fail("chunk size too large");
+      if (++this.#digits > maxSizeDigits || this.size > Number.MAX_SAFE_INTEGER)
+        return this.#fail("chunk size too large");
     }
     return needMore;
   }

@@ -2,7 +2,6 @@
 // A parsed request head: method, target and field lines, as offsets until somebody asks for text.
 
 import { textOf } from "./bytes.ts";
-import type { FieldLines } from "./field-lines.ts";
 import { KeptText } from "./kept-text.ts";
 import { MessageHead } from "./message-head.ts";
 
@@ -28,10 +27,6 @@ export class RequestHead extends MessageHead {
   teTrailers = false;
   readonly #authority = new KeptText();
   readonly #path = new KeptText();
-
-  constructor(lines: FieldLines) {
-    super(lines);
-  }
 
   /** Host with port as received; "" only for HTTP/1.0 without Host. */
   authority(): string {

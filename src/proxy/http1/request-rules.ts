@@ -3,7 +3,18 @@
 // (RFC 9110, RFC 9112). Runs once over a head whose syntax is known to be good.
 
 import { isAuthority } from "./authority.ts";
-import { asciiBytes, asterisk, comma, equalsIgnoreCase, isBlank, pathByte, pathPlain, questionMark, sameIgnoreCase, slash } from "./bytes.ts";
+import {
+  asciiBytes,
+  asterisk,
+  comma,
+  equalsIgnoreCase,
+  isBlank,
+  pathByte,
+  pathPlain,
+  questionMark,
+  sameIgnoreCase,
+  slash,
+} from "./bytes.ts";
 import {
   nominatesFraming,
   nominatesIdentity,
@@ -84,7 +95,10 @@ export function applyRequestRules(head: RequestHead): Fault | null {
     const fault = connectionFault(options);
     if (fault !== null) return fault;
   }
-  head.keepAlive = head.minorVersion === 1 ? (options & optionClose) === 0 : (options & (optionClose | optionKeepAlive)) === optionKeepAlive;
+  head.keepAlive =
+    head.minorVersion === 1
+      ? (options & optionClose) === 0
+      : (options & (optionClose | optionKeepAlive)) === optionKeepAlive;
   // RFC 9110 §7.8: Upgrade in an HTTP/1.0 request is ignored.
   head.upgrade = upgradeSeen && (options & optionUpgrade) !== 0 && head.minorVersion === 1;
   return framingFault(head, lengthIndex, codingIndex) ?? targetFault(head, hostIndex);
@@ -105,7 +119,11 @@ function framingFault(head: RequestHead, lengthIndex: number, codingIndex: numbe
     head.contentLength = length;
   } else if (codingIndex >= 0) {
     if (head.minorVersion === 0) return codingInOldVersion;
-    const coding = parseTransferEncoding(bytes, base + head.valueStart[codingIndex]!, base + head.valueEnd[codingIndex]!);
+    const coding = parseTransferEncoding(
+      bytes,
+      base + head.valueStart[codingIndex]!,
+      base + head.valueEnd[codingIndex]!,
+    );
     if (coding !== codingChunked) return coding === codingUnknown ? unknownCoding : badCoding;
     head.chunked = true;
   }
@@ -140,7 +158,8 @@ function otherFormFault(head: RequestHead, hasHost: boolean): Fault | null {
   while (at < end && bytes[at] !== slash && bytes[at] !== questionMark) at++;
   if (!isAuthority(bytes, authority, at)) return badTargetAuthority;
   // The target wins over Host (RFC 9112 §3.2.2); refusing a difference leaves nobody behind us to see another host.
-  if (hasHost && !sameIgnoreCase(bytes, authority, at, base + head.authorityStart, base + head.authorityEnd)) return hostMismatch;
+  if (hasHost && !sameIgnoreCase(bytes, authority, at, base + head.authorityStart, base + head.authorityEnd))
+    return hostMismatch;
   head.authorityStart = authority - base;
   head.authorityEnd = at - base;
   head.pathStart = at - base;
@@ -154,7 +173,12 @@ function otherFormFault(head: RequestHead, hasHost: boolean): Fault | null {
 }
 
 function valueIs(head: RequestHead, index: number, lowerCase: Uint8Array): boolean {
-  return equalsIgnoreCase(head.bytes, head.base + head.valueStart[index]!, head.base + head.valueEnd[index]!, lowerCase);
+  return equalsIgnoreCase(
+    head.bytes,
+    head.base + head.valueStart[index]!,
+    head.base + head.valueEnd[index]!,
+    lowerCase,
+  );
 }
 
 /** Whether a TE value lists `trailers`. */

@@ -2,7 +2,6 @@
 // A parsed response head, and how its body is delimited.
 
 import { textOf } from "./bytes.ts";
-import type { FieldLines } from "./field-lines.ts";
 import { MessageHead } from "./message-head.ts";
 
 /** What comes after a response head (RFC 9112 §6.3). */
@@ -15,10 +14,6 @@ export class ResponseHead extends MessageHead {
   reasonEnd = 0;
   /** From `Keep-Alive: timeout=N`; -1 = none. */
   keepAliveTimeoutSeconds = -1;
-
-  constructor(lines: FieldLines) {
-    super(lines);
-  }
 
   /** 1xx: another response follows, except after 101. */
   get isInterim(): boolean {

@@ -48,7 +48,10 @@ export function applyResponseRules(head: ResponseHead): string {
   }
   if ((options & optionsInvalid) !== 0) return "invalid Connection header";
   if ((options & nominatesFraming) !== 0) return "Connection header nominates a framing header";
-  head.keepAlive = head.minorVersion === 1 ? (options & optionClose) === 0 : (options & (optionClose | optionKeepAlive)) === optionKeepAlive;
+  head.keepAlive =
+    head.minorVersion === 1
+      ? (options & optionClose) === 0
+      : (options & (optionClose | optionKeepAlive)) === optionKeepAlive;
   head.upgrade = upgradeSeen && (options & optionUpgrade) !== 0 && head.minorVersion === 1;
   return framingReason(head, lengthIndex, codingIndex);
 }
@@ -64,7 +67,11 @@ function framingReason(head: ResponseHead, lengthIndex: number, codingIndex: num
     else head.contentLength = length;
   } else if (codingIndex >= 0) {
     if (head.minorVersion === 0) return "Transfer-Encoding in an HTTP/1.0 response";
-    const coding = parseTransferEncoding(bytes, base + head.valueStart[codingIndex]!, base + head.valueEnd[codingIndex]!);
+    const coding = parseTransferEncoding(
+      bytes,
+      base + head.valueStart[codingIndex]!,
+      base + head.valueEnd[codingIndex]!,
+    );
     if (coding !== codingChunked) return "transfer coding other than chunked";
     head.chunked = true;
   }

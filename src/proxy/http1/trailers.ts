@@ -12,9 +12,26 @@ const firstCapacity = 512;
 
 /** Names without an id that control caching, conditions or content and so have no place here (RFC 9110 §6.5.1). */
 const controlNames = new Set([
-  ...["accept", "accept-encoding", "age", "cache-control", "content-encoding", "content-range", "expires"],
-  ...["if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "location"],
-  ...["max-forwards", "pragma", "range", "retry-after", "vary", "warning", "www-authenticate"],
+  "accept",
+  "accept-encoding",
+  "age",
+  "cache-control",
+  "content-encoding",
+  "content-range",
+  "expires",
+  "if-match",
+  "if-modified-since",
+  "if-none-match",
+  "if-range",
+  "if-unmodified-since",
+  "location",
+  "max-forwards",
+  "pragma",
+  "range",
+  "retry-after",
+  "vary",
+  "warning",
+  "www-authenticate",
 ]);
 
 export class TrailerSection {

@@ -4,7 +4,7 @@
 // (bench/micro/head.bench.ts).
 
 const longText = 24;
-const longRange = 48;
+const longRange = 32;
 
 /** Length of `writeChunkPrefix(n)`. */
 export function chunkPrefixLength(payloadBytes: number): number {
