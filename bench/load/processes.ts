@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Child processes of a benchmark: started, pinned to a core, measured, ended.
+
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { connect, createServer, type AddressInfo } from "node:net";
+
+/** Clock ticks per second of /proc/PID/stat; 100 on every Linux that Node runs on. */
+const ticksPerSecond = 100;
+const startDeadlineMs = 20_000;
+
+/** The core of what is measured; load and origin share the other one. */
+export const proxyCore = 1;
+export const loadCore = 0;
+
+export interface Measured {
+  /** utime + stime of the process and its children so far. */
+  readonly cpuMicroseconds: number;
+  readonly userMicroseconds: number;
+}
+
+export interface Memory {
+  readonly rssKiB: number;
+  readonly anonKiB: number;
+}
+
+export class Child implements AsyncDisposable {
+  readonly pid: number;
+  readonly #process: ChildProcess;
+  readonly #name: string;
+  #stderr = "";
+
+  private constructor(name: string, child: ChildProcess) {
+    this.#name = name;
+    this.#process = child;
+    this.pid = child.pid ?? 0;
+    child.stdout?.resume();
+    child.stderr?.setEncoding("utf8");
+    child.stderr?.on("data", (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-4_000);
+    });
+  }
+
+  /** Starts a program on one core and waits until `port` answers. */
+  static async start(name: string, core: number, port: number, command: readonly string[]): Promise<Child> {
+    const child = spawn("taskset", ["-c", String(core), ...command], { stdio: ["ignore", "pipe", "pipe"] });
+    const started = new Child(name, child);
+    const deadline = performance.now() + startDeadlineMs;
+    while (!(await answers(port))) {
+      if (child.exitCode !== null || performance.now() > deadline) {
+        await started[Symbol.asyncDispose]();
+        throw new Error(`${name} did not start (${command.join(" ")}): ${started.#stderr}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return started;
+  }
+
+  cpu(): Measured {
+    let user = 0;
+    let system = 0;
+    for (const pid of this.#pids()) {
+      // Fields after the parenthesised name: utime is the 12th, stime the 13th.
+      const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)!.split(" ");
+      user += Number(fields[11]);
+      system += Number(fields[12]);
+    }
+    const microseconds = 1_000_000 / ticksPerSecond;
+    return { cpuMicroseconds: (user + system) * microseconds, userMicroseconds: user * microseconds };
+  }
+
+  memory(): Memory {
+    let rssKiB = 0;
+    let anonKiB = 0;
+    for (const pid of this.#pids()) {
+      const status = readFileSync(`/proc/${pid}/status`, "latin1");
+      rssKiB += Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+      anonKiB += Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+    }
+    return { rssKiB, anonKiB };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    const exit = once(this.#process, "exit");
+    this.#process.kill("SIGTERM");
+    const timer = setTimeout(() => {
+      process.stderr.write(`${this.#name} ignores SIGTERM, killing it\n`);
+      this.#process.kill("SIGKILL");
+    }, 5_000);
+    await exit;
+    clearTimeout(timer);
+  }
+
+  /** nginx does its work in a child of what was started. */
+  #pids(): readonly number[] {
+    const children = readdirSync(`/proc/${this.pid}/task`).flatMap((task) =>
+      readFileSync(`/proc/${this.pid}/task/${task}/children`, "latin1").split(" ").filter(Boolean).map(Number),
+    );
+    return [this.pid, ...children];
+  }
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+export function hasTool(name: string): boolean {
+  return spawnSync("sh", ["-c", `command -v ${name}`]).status === 0;
+}
+
+async function answers(port: number): Promise<boolean> {
+  const socket = connect({ port, host: "127.0.0.1" });
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  socket.on("connect", () => resolve(true)).on("error", () => resolve(false));
+  const connected = await promise;
+  socket.destroy();
+  return connected;
+}
