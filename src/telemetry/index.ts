@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Metrics, logs and admin pages. Only roles and main.ts see this; everybody else records to port.ts.
 
+export { createAccessLog, type AccessLogOptions, type BufferedAccessLog } from "./access-log/access-log.ts";
+export { createByteSink, type ByteSink, type ByteSinkOptions } from "./access-log/byte-sink.ts";
 export { createLogger, type LoggerOptions, type RootLogger } from "./log/logger.ts";
 export { bucketBounds as durationBoundsMs, quantile } from "./metrics/buckets.ts";
 export { MetricsRegistry } from "./metrics/registry.ts";

@@ -27,7 +27,7 @@ export interface RequestMetricsOptions {
 export interface RequestTotals {
   readonly labels: RequestLabels;
   readonly requests: number;
-  /** Cumulative: requests no longer than each of `durationBoundsMs`, and last all of them. */
+  /** Cumulative: requests no longer than each of `bucketBounds`, and last all of them. */
   readonly durationBuckets: readonly number[];
 }
 
