@@ -36,7 +36,7 @@ const identity: readonly OptionSpec[] = [
     short: "n",
     placeholder: "NAME",
     default: "default",
-    description: "Namespace of this process, and of documents that name none",
+    description: "Namespace of this process: what it may see, and where short names of its callers resolve",
   },
   {
     kind: "text",
@@ -216,7 +216,7 @@ const routes: CommandSpec = {
       kind: "text",
       name: "host",
       placeholder: "HOST",
-      description: "Host header of the request, e.g. shop.example or 10.0.0.1:8080",
+      description: "Host header of the request, e.g. shop.example:8080 (default: localhost)",
     },
     { kind: "text", name: "path", placeholder: "PATH", description: "Path of the request with its query (default: /)" },
     { kind: "text", name: "method", placeholder: "METHOD", default: "GET", description: "Method of the request" },

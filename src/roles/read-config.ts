@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration as `validate` and `routes` look at it: once, from files, for a gateway and the mesh at the same time.
+
+import { parsePaths, type OptionValues } from "../cli/index.ts";
+import { checkConfig, type CheckedConfig } from "../config/index.ts";
+import type { Problem, Severity } from "../model/index.ts";
+import { identityFrom } from "./identity.ts";
+
+/** Reads and compiles what -f and the positional paths name. */
+export async function readConfig(values: OptionValues): Promise<CheckedConfig> {
+  // The mesh listener is never opened here: address and port only fill its place.
+  const mesh = { bind: "127.0.0.1", port: 15_001 };
+  return await checkConfig(parsePaths(values), { identity: identityFrom(values), gateway: true, mesh });
+}
+
+/** How many problems there are of each severity. */
+export function countProblems(problems: readonly Problem[]): Readonly<Record<Severity, number>> {
+  const counts = { error: 0, warning: 0, info: 0 };
+  for (const { severity } of problems) counts[severity]++;
+  return counts;
+}

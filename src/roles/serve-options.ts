@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a serving process is told, and how the options of `gateway`, `up` and `demo` say it.
+
+import { parsePortMap, type BindAddress, type OptionValues } from "../cli/index.ts";
+import type { ProxyIdentity } from "../model/index.ts";
+import type { LogLevel } from "../telemetry/port.ts";
+import { identityFrom } from "./identity.ts";
+
+export interface ServeOptions {
+  /** Files and directories of resources; watched. */
+  readonly paths: readonly string[];
+  readonly identity: ProxyIdentity;
+  /** Where calls between services are taken; null = not at all. */
+  readonly mesh: { readonly bind: string; readonly port: number } | null;
+  /** Configured gateway port → where it is really bound. */
+  readonly portMap: ReadonlyMap<number, BindAddress>;
+  /** Address of gateway ports that name none; "" = all. */
+  readonly defaultBind: string;
+  readonly admin: BindAddress;
+  readonly status: BindAddress;
+  readonly stats: BindAddress;
+  /** null = off. */
+  readonly accessLog: { readonly format: "text" | "json"; /** null = stdout. */ readonly file: string | null } | null;
+  readonly logLevel: LogLevel;
+  readonly logFormat: "text" | "json";
+}
+
+/** Reads the options that all serving commands share. The mesh is off unless the command has --mesh-port. */
+export function serveOptionsFrom(
+  values: OptionValues,
+  paths: readonly string[],
+  meshPort: number | null,
+): ServeOptions {
+  const accessLog = values.text("access-log");
+  return {
+    paths,
+    identity: identityFrom(values),
+    mesh: meshPort === null ? null : { bind: "127.0.0.1", port: meshPort },
+    portMap: parsePortMap(values),
+    defaultBind: values.optionalText("bind") ?? "",
+    admin: { host: values.text("admin-bind"), port: values.number("admin-port") },
+    status: { host: "", port: values.number("status-port") },
+    stats: { host: "", port: values.number("stats-port") },
+    accessLog:
+      accessLog === "off"
+        ? null
+        : { format: accessLog as "text" | "json", file: values.optionalText("access-log-file") },
+    logLevel: values.text("log-level") as LogLevel,
+    logFormat: values.text("log-format") as "text" | "json",
+  };
+}
+
+/** --drain-seconds in milliseconds. */
+export function drainDeadlineMs(values: OptionValues): number {
+  return values.number("drain-seconds") * 1000;
+}
