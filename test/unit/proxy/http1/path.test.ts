@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Normal forms of paths: the cases Istio and Envoy publish for their default, and what must be refused.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { normalizePath } from "../../../../src/proxy/http1/index.ts";
+
+describe("normalizePath", () => {
+  it("gives Istio's normal form", () => {
+    for (const [path, normal] of [
+      ["/", "/"],
+      ["/app/", "/app/"],
+      ["/app//", "/app//"],
+      ["/app/../admin", "/admin"],
+      ["/app/%2f", "/app/%2f"],
+      ["/app%2F/", "/app%2F/"],
+      ["/xyz%30..//abc", "/xyz0..//abc"],
+      ["/app/%2E./admin", "/admin"],
+      ["/app\\admin", "/app/admin"],
+      ["/app/\\/\\/\\admin", "/app//////admin"],
+      ["/%2Fapp%5cadmin%5Cabc", "/%2Fapp%5cadmin%5Cabc"],
+      ["/%5Capp%2f%5c%2F%2e%2e%2fadmin%5c\\abc", "/%5Capp%2f%5c%2F..%2fadmin%5c/abc"],
+      ["/app//../admin", "/app/admin"],
+      ["/app//../../admin", "/admin"],
+      ["/a/b/../../../../c", "/c"],
+      ["/a/..\\c", "/c"],
+      ["/%c0%af", "/%c0%af"],
+      ["/a/b/%2E%2e/c", "/a/c"],
+      ["/a/b/./c", "/a/b/c"],
+      ["/a/b/..", "/a/"],
+      ["/a/b/.", "/a/b/"],
+      ["/..", "/"],
+      ["/.", "/"],
+      ["/./..//a", "//a"],
+      ["/.../..a/.b/c..", "/.../..a/.b/c.."],
+      ["/%7Euser%5F%2D%41%7a%39", "/~user_-Az9"],
+      ["/%252e%252e/admin", "/%252e%252e/admin"],
+    ] as const) {
+      assert.equal(normalizePath(path), normal, path);
+    }
+  });
+
+  it("refuses broken escapes and escaped NUL", () => {
+    for (const path of [
+      "/%",
+      "/%4",
+      "/%zz",
+      "/%4z",
+      "/%z4",
+      "/a%%41",
+      "/%00",
+      "/a/%2e%00",
+      "/%41%0",
+      "/%\u00b9\u00b9",
+      "/%٣٣",
+    ]) {
+      assert.equal(normalizePath(path), null, path);
+    }
+  });
+
+  it("does not change what it has made", () => {
+    for (const path of ["/a/%2e%2e/b/%41%2F\\..\\c/.", "/%2e/%2E%2e/x", "/..%2f../%5c"]) {
+      const normal = normalizePath(path)!;
+      assert.equal(normalizePath(normal), normal, path);
+    }
+  });
+});
