@@ -9,6 +9,11 @@ import { build } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
+const shebang = "#!/usr/bin/env node";
+/** Dependencies in CommonJS call require() for Node's own modules, which an ES module has to make for itself. */
+const requireForCommonJs =
+  'import { createRequire as naruCreateRequire } from "node:module"; const require = naruCreateRequire(import.meta.url);';
+
 rmSync(`${root}dist`, { recursive: true, force: true });
 const result = await build({
   absWorkingDir: root,
@@ -23,10 +28,7 @@ const result = await build({
   sourcemap: "linked",
   sourcesContent: false,
   legalComments: "linked",
-  // Dependencies in CommonJS call require() for Node's own modules, which an ES module has to make for itself.
-  banner: {
-    js: 'import { createRequire as naruCreateRequire } from "node:module"; const require = naruCreateRequire(import.meta.url);',
-  },
+  banner: { js: `${shebang}\n${requireForCommonJs}` },
   metafile: true,
   logLevel: "warning",
 });
