@@ -49,11 +49,8 @@ export function linkGateways(
     attached.add(gatewayKey(gateway));
     for (const server of gateway.servers) {
       const { bind, port } = server;
-      const listener = getOrCreate(listeners, `${bind} ${port}`, () => ({ bind, port, servers: new Map() }));
-      addHosts(
-        getOrCreate(listener.servers, gatewayKey(gateway), () => ({ namespacesByHost: new Map() })),
-        server,
-      );
+      const { servers } = getOrCreate(listeners, `${bind} ${port}`, () => newListener(bind, port));
+      addHosts(getOrCreate(servers, gatewayKey(gateway), newHosts), server);
     }
   }
   return { listeners: [...listeners.values()], attached, known };
@@ -90,6 +87,14 @@ interface MutableListener extends GatewayListener {
 
 interface MutableHosts extends ServerHosts {
   readonly namespacesByHost: Map<string, Set<string>>;
+}
+
+function newListener(bind: string, port: number): MutableListener {
+  return { bind, port, servers: new Map() };
+}
+
+function newHosts(): MutableHosts {
+  return { namespacesByHost: new Map() };
 }
 
 function addHosts(hosts: MutableHosts, server: GatewayServer): void {

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// One build: texts → decode → store → link → compile, doing again only what has changed since the build before.
+
+import { isDeepStrictEqual } from "node:util";
+import type { EndpointSnapshot, Problem, Resource, ResourceKind, RoutingSnapshot } from "../model/index.ts";
+import { compileEndpoints } from "./compile/compile-endpoints.ts";
+import { compileRouting } from "./compile/compile-routing.ts";
+import { decodeDocuments, type DecodeResult, type IgnoredKind } from "./decode/index.ts";
+import type { CompileOptions } from "./link/options.ts";
+import { getOrCreate } from "./link/destination-rules.ts";
+import type { SourceFile } from "./source/index.ts";
+import { createStore } from "./store.ts";
+
+/** Everything that is known about the configuration after a build. */
+export interface Build {
+  /** In force now: rejected resources by their last good version. */
+  readonly resources: readonly Resource[];
+  readonly routing: RoutingSnapshot;
+  readonly endpoints: EndpointSnapshot;
+  /** Of the sources, the texts, the references and the endpoints, in this order. */
+  readonly problems: readonly Problem[];
+  /** Kinds that are not read. */
+  readonly ignored: readonly IgnoredKind[];
+}
+
+export interface Builder {
+  /** Takes the whole present state of the source. Single writer; snapshots that did not change are the same objects. */
+  build(files: readonly SourceFile[], sourceProblems: readonly Problem[]): Build;
+}
+
+/** Kinds that say who serves and nothing about routes. */
+const endpointKinds: ReadonlySet<ResourceKind> = new Set(["EndpointSlice", "Endpoints", "WorkloadEntry"]);
+
+/**
+ * Distance between the orders of two files, more than a file of the permitted size can have resources: a resource more
+ * in one file then leaves the others as they are.
+ */
+const ordersPerFile = 2 ** 20;
+
+interface DecodedFile {
+  readonly text: string;
+  readonly firstOrder: number;
+  readonly result: DecodeResult;
+}
+
+interface Compiled {
+  readonly resources: readonly Resource[];
+  readonly routing: RoutingSnapshot;
+  readonly routingProblems: readonly Problem[];
+  readonly endpoints: EndpointSnapshot;
+  readonly endpointProblems: readonly Problem[];
+}
+
+/** An empty builder. Its first build compiles everything, even of no files. */
+export function createBuilder(options: CompileOptions): Builder {
+  const store = createStore();
+  let decodedFiles: ReadonlyMap<string, DecodedFile> = new Map();
+  let compiled: Compiled | null = null;
+  return {
+    build(files, sourceProblems) {
+      decodedFiles = decodeChanged(files, decodedFiles, options.identity.clusterDomain);
+      const results = new Map(Array.from(decodedFiles, ([path, { result }]) => [path, result] as const));
+      const { resources, problems } = store.update(results, sourceProblems);
+      compiled = compileChanged(resources, compiled, options);
+      const { routing, endpoints, routingProblems, endpointProblems } = compiled;
+      return {
+        resources,
+        routing,
+        endpoints,
+        problems: [...problems, ...routingProblems, ...endpointProblems],
+        ignored: countIgnored(results.values()),
+      };
+    },
+  };
+}
+
+function decodeChanged(
+  files: readonly SourceFile[],
+  known: ReadonlyMap<string, DecodedFile>,
+  clusterDomain: string,
+): ReadonlyMap<string, DecodedFile> {
+  const decoded = new Map<string, DecodedFile>();
+  for (const [index, { path, text }] of files.entries()) {
+    const firstOrder = index * ordersPerFile;
+    const before = known.get(path);
+    const isSame = before?.text === text && before.firstOrder === firstOrder;
+    decoded.set(
+      path,
+      isSame ? before : { text, firstOrder, result: decodeDocuments(path, text, firstOrder, { clusterDomain }) },
+    );
+  }
+  return decoded;
+}
+
+function compileChanged(resources: readonly Resource[], before: Compiled | null, options: CompileOptions): Compiled {
+  const changed = before === null ? null : changedKinds(before.resources, resources);
+  if (before !== null && changed !== null && changed.size === 0) return before;
+  let routing: RoutingSnapshot;
+  let routingProblems: readonly Problem[];
+  if (before !== null && changed !== null && changed.isSubsetOf(endpointKinds)) {
+    ({ routing, routingProblems } = before);
+  } else {
+    const result = compileRouting(resources, options);
+    routing = result.routing.version === before?.routing.version ? before.routing : result.routing;
+    routingProblems = result.problems;
+  }
+  const result = compileEndpoints(resources, routing, options);
+  return {
+    resources,
+    routing,
+    routingProblems,
+    endpoints: result.endpoints.version === before?.endpoints.version ? before.endpoints : result.endpoints,
+    endpointProblems: result.problems,
+  };
+}
+
+/**
+ * Kinds of which any resource came, went or changed. A resource that only moved in its file counts as changed, too,
+ * because problems name its line.
+ */
+function changedKinds(before: readonly Resource[], after: readonly Resource[]): ReadonlySet<ResourceKind> {
+  if (before === after) return new Set();
+  const beforeByKind = groupByKind(before);
+  const afterByKind = groupByKind(after);
+  const changed = new Set<ResourceKind>();
+  for (const kind of new Set([...beforeByKind.keys(), ...afterByKind.keys()])) {
+    // Resources of unchanged files are the same objects, at which the comparison stops early.
+    if (!isDeepStrictEqual(beforeByKind.get(kind), afterByKind.get(kind))) changed.add(kind);
+  }
+  return changed;
+}
+
+function groupByKind(resources: readonly Resource[]): ReadonlyMap<ResourceKind, readonly Resource[]> {
+  const groups = new Map<ResourceKind, Resource[]>();
+  for (const resource of resources) getOrCreate(groups, resource.kind, () => []).push(resource);
+  return groups;
+}
+
+function countIgnored(results: Iterable<DecodeResult>): readonly IgnoredKind[] {
+  const counts = new Map<string, IgnoredKind>();
+  for (const { ignored } of results) {
+    for (const { apiVersion, kind, count } of ignored) {
+      const key = `${apiVersion} ${kind}`;
+      counts.set(key, { apiVersion, kind, count: count + (counts.get(key)?.count ?? 0) });
+    }
+  }
+  return [...counts.values()];
+}

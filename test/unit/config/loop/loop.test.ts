@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+// When the loop builds, and what it publishes for which change.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createConfigLoop, type ConfigLoop } from "../../../../src/config/index.ts";
+import type { EndpointSnapshot, Problem, RoutingSnapshot } from "../../../../src/model/index.ts";
+import type { LogFields, Logger } from "../../../../src/telemetry/port.ts";
+import { FakeClock } from "../../../support/fake-clock.ts";
+import { gatewayOptions } from "../compile/builders.ts";
+
+const gatewayYaml = `
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: gw }
+spec:
+  selector: { istio: ingressgateway }
+  servers:
+  - port: { number: 80, name: http, protocol: HTTP }
+    hosts: ["*"]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: web }
+spec:
+  hosts: ["*"]
+  gateways: [gw]
+  http:
+  - match:
+    - uri: { prefix: /app }
+    route:
+    - destination: { host: web }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec:
+  selector: { app: web }
+  ports:
+  - { name: http, port: 80 }
+`;
+
+function workload(name: string, address: string): string {
+  return `
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: { name: ${name} }
+spec:
+  address: ${address}
+  labels: { app: web }
+`;
+}
+
+interface Started {
+  readonly clock: FakeClock;
+  readonly loop: ConfigLoop;
+  /** What was published, oldest first: `routing`, `endpoints`, `problems`. */
+  readonly published: string[];
+  readonly routings: RoutingSnapshot[];
+  readonly endpoints: EndpointSnapshot[];
+  readonly problems: (readonly Problem[])[];
+  readonly logs: LogFields[];
+  readonly put: (files: Readonly<Record<string, string>>, problems?: readonly Problem[]) => void;
+  /** What was published since the last call. */
+  readonly take: () => string[];
+}
+
+function start(): Started {
+  const clock = new FakeClock();
+  const logs: LogFields[] = [];
+  const [routings, endpoints, problems]: [RoutingSnapshot[], EndpointSnapshot[], (readonly Problem[])[]] = [[], [], []];
+  const published: string[] = [];
+  const options = { ...gatewayOptions, holdOffMs: 100, maxHoldOffMs: 1000 };
+  const loop = createConfigLoop({ clock, logger: captureLogger(logs) }, options, {
+    routing(snapshot) {
+      published.push("routing");
+      routings.push(snapshot);
+    },
+    endpoints(snapshot) {
+      published.push("endpoints");
+      endpoints.push(snapshot);
+    },
+    problems(found) {
+      published.push("problems");
+      problems.push(found);
+    },
+  });
+  return {
+    clock,
+    loop,
+    published,
+    routings,
+    endpoints,
+    problems,
+    logs,
+    put: (files, found = []) =>
+      loop.onFiles(
+        Object.entries(files).map(([path, text]) => ({ path, text })),
+        found,
+      ),
+    take: () => published.splice(0),
+  };
+}
+
+function captureLogger(logs: LogFields[]): Logger {
+  const write = (message: string, fields: LogFields = {}): void => void logs.push({ message, ...fields });
+  const logger: Logger = {
+    scope: "config",
+    enabled: () => true,
+    trace: write,
+    debug: write,
+    info: write,
+    warning: write,
+    error: write,
+    child: () => logger,
+  };
+  return logger;
+}
+
+function addresses(snapshot: EndpointSnapshot | undefined): string[] {
+  return [...(snapshot?.endpoints.values() ?? [])].flat().map(({ address }) => address);
+}
+
+describe("config loop: what is published", () => {
+  it("builds at once when the source has synced, even from nothing", () => {
+    const { put, take, clock, logs } = start();
+    put({});
+    assert.deepEqual(take(), ["routing", "endpoints", "problems"]);
+    assert.equal(clock.pending, 0);
+    assert.equal(logs.length, 1);
+  });
+
+  it("publishes only endpoints when only endpoints changed", () => {
+    const { put, take, clock, routings, endpoints, logs } = start();
+    put({ "a.yaml": gatewayYaml, "b.yaml": workload("one", "10.0.0.1") });
+    take();
+    put({ "a.yaml": gatewayYaml, "b.yaml": `${workload("one", "10.0.0.1")}---${workload("two", "10.0.0.2")}` });
+    clock.advance(100);
+    assert.deepEqual(take(), ["endpoints"]);
+    assert.deepEqual(addresses(endpoints.at(-1)), ["10.0.0.1", "10.0.0.2"]);
+    assert.equal(routings.length, 1);
+    assert.equal(logs.at(-1)?.["changed"], "endpoints");
+    assert.equal(logs.at(-1)?.["endpoints"], 2);
+  });
+
+  it("publishes only routing when only routing changed", () => {
+    const { put, take, clock, routings } = start();
+    put({ "a.yaml": gatewayYaml, "b.yaml": workload("one", "10.0.0.1") });
+    take();
+    put({ "a.yaml": gatewayYaml.replace("/app", "/other"), "b.yaml": workload("one", "10.0.0.1") });
+    clock.advance(100);
+    assert.deepEqual(take(), ["routing"]);
+    assert.notEqual(routings[0]?.version, routings[1]?.version);
+  });
+
+  it("publishes endpoints, too, when a route reaches a new cluster", () => {
+    const { put, take, clock } = start();
+    put({ "a.yaml": gatewayYaml.replace("host: web", "host: gone"), "b.yaml": workload("one", "10.0.0.1") });
+    take();
+    put({ "a.yaml": gatewayYaml, "b.yaml": workload("one", "10.0.0.1") });
+    clock.advance(100);
+    assert.deepEqual(take(), ["routing", "endpoints", "problems"]);
+  });
+
+  it("publishes nothing for a comment, a touched file or a document that is not read", () => {
+    const { put, take, clock, logs } = start();
+    put({ "a.yaml": gatewayYaml });
+    take();
+    for (const text of [
+      `# comment\n${gatewayYaml}`,
+      gatewayYaml,
+      `${gatewayYaml}---\napiVersion: v1\nkind: Secret\n`,
+    ]) {
+      put({ "a.yaml": text });
+      clock.advance(100);
+      assert.deepEqual(take(), []);
+      assert.equal(logs.at(-1)?.["changed"], "nothing");
+    }
+    assert.equal(logs.at(-1)?.["ignored"], "Secret:1");
+  });
+
+  it("names the lines where problems are now", () => {
+    const { put, take, clock, problems } = start();
+    const broken = gatewayYaml.replace("host: web", "host: gone");
+    put({ "a.yaml": broken });
+    assert.deepEqual(
+      problems.at(-1)?.map(({ position }) => position.line),
+      [21],
+    );
+    take();
+    put({ "a.yaml": `# comment\n${broken}` });
+    clock.advance(100);
+    assert.deepEqual(take(), ["problems"]);
+    assert.deepEqual(
+      problems.at(-1)?.map(({ position }) => position.line),
+      [22],
+    );
+  });
+
+  it("keeps the last good version of a resource that became invalid", () => {
+    const { put, take, clock, routings, problems } = start();
+    put({ "a.yaml": gatewayYaml });
+    take();
+    put({ "a.yaml": gatewayYaml.replace("prefix: /app", "prefix: 7") });
+    clock.advance(100);
+    assert.deepEqual(take(), ["problems"]);
+    assert.deepEqual(
+      problems.at(-1)?.map(({ severity }) => severity),
+      ["error"],
+    );
+    assert.equal(routings.length, 1);
+  });
+
+  it("drops what is removed", () => {
+    const { put, clock, routings } = start();
+    put({ "a.yaml": gatewayYaml });
+    put({});
+    clock.advance(100);
+    assert.equal(routings.at(-1)?.listeners.length, 0);
+  });
+
+  it("passes the source's problems on", () => {
+    const { put, problems } = start();
+    const position = { file: "gone.yaml", line: 1, column: 1 };
+    const unreadable: Problem = {
+      code: "FILE_UNREADABLE",
+      severity: "error",
+      position,
+      resource: null,
+      path: "",
+      message: "gone",
+    };
+    put({}, [unreadable]);
+    assert.deepEqual(problems.at(-1), [unreadable]);
+  });
+});
+
+describe("config loop: when it builds", () => {
+  const version = (number: number): Record<string, string> => ({
+    "a.yaml": gatewayYaml.replace("/app", `/v${number}`),
+  });
+
+  it("waits until a burst of changes is over", () => {
+    const { put, take, clock, logs } = start();
+    put(version(0));
+    take();
+    for (let change = 1; change <= 5; change++) {
+      put(version(change));
+      clock.advance(99);
+    }
+    assert.deepEqual(take(), []);
+    clock.advance(1);
+    assert.deepEqual(take(), ["routing"]);
+    assert.equal(logs.length, 2);
+    assert.equal(clock.pending, 0);
+  });
+
+  it("builds a second after the first change, however many follow", () => {
+    const { put, take, clock } = start();
+    put(version(0));
+    take();
+    const startMs = clock.nowMs();
+    let change = 1;
+    while (take().length === 0 && change < 100) {
+      put(version(change++));
+      clock.advance(50);
+    }
+    assert.equal(clock.nowMs() - startMs, 1000);
+  });
+
+  it("forgets a change that is waiting when it is closed", () => {
+    const { put, take, clock, loop } = start();
+    put(version(0));
+    take();
+    put(version(1));
+    loop.close();
+    put(version(2));
+    clock.advance(10_000);
+    assert.deepEqual(take(), []);
+    assert.equal(clock.pending, 0);
+  });
+
+  it("goes on under the last configuration when a consumer throws, and says so", () => {
+    const clock = new FakeClock();
+    const logs: LogFields[] = [];
+    let isBroken = false;
+    const seen: string[] = [];
+    const loop = createConfigLoop(
+      { clock, logger: captureLogger(logs) },
+      { ...gatewayOptions, holdOffMs: 100, maxHoldOffMs: 1000 },
+      {
+        routing(snapshot) {
+          if (isBroken) throw new Error("consumer failed");
+          seen.push(snapshot.version);
+        },
+        endpoints: () => undefined,
+        problems: () => undefined,
+      },
+    );
+    const put = (files: Record<string, string>): void =>
+      loop.onFiles(
+        Object.entries(files).map(([path, text]) => ({ path, text })),
+        [],
+      );
+    put(version(0));
+    isBroken = true;
+    put(version(1));
+    clock.advance(100);
+    assert.equal(logs.at(-1)?.["error"], "consumer failed");
+    isBroken = false;
+    put(version(1));
+    clock.advance(100);
+    assert.equal(seen.length, 2);
+  });
+});
