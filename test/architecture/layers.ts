@@ -23,7 +23,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   core: { uses: [], builtins: [] },
   model: { uses: ["core"], builtins: [] },
   router: { uses: ["core", "model"], builtins: [], packages: ["re2js"] },
-  config: { uses: ["core", "model", "router", "kube", port], packages: ["yaml", "re2js"] },
+  config: { uses: ["core", "model", "router", "kube", port], packages: ["yaml"] },
   telemetry: { uses: ["core", "model"], packages: ["prom-client"] },
   platform: { uses: ["core"] },
   kube: { uses: ["core", "model", port], packages: ["undici"] },

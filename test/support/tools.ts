@@ -11,9 +11,12 @@ export const testTools = {
 
 export type TestTool = keyof typeof testTools;
 
+/** Variables of a process, as `process.env` has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /** Absolute path of a command, or null when it is not installed. Debian keeps daemons in sbin, which users lack in PATH. */
-export function findTool(command: string): string | null {
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin"];
+export function findTool(command: string, environment: Environment = process.env): string | null {
+  const folders = [...(environment["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin"];
   for (const folder of folders) {
     const path = join(folder === "" ? "." : folder, command);
     if (isExecutable(path)) return path;
