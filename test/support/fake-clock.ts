@@ -53,6 +53,14 @@ export class FakeClock implements Clock {
     this.#nowMs = endMs;
   }
 
+  /** Time passes while the process is stalled: what falls due fires once, late, at the next advance. */
+  jump(milliseconds: number): void {
+    this.#nowMs += milliseconds;
+    for (const timer of this.#timers) {
+      if (timer.periodMs > 0) timer.dueMs = Math.max(timer.dueMs, this.#nowMs);
+    }
+  }
+
   #add(timer: Timer): Cancel {
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);
