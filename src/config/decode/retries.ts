@@ -50,7 +50,7 @@ export const retries: Decoder<RetrySpec> = object(
     perTryTimeout: optional(durationMs("zero-allowed")),
     retryOn: optional(retryOnWords),
     backoff: optional(durationMs("positive")),
-    retryRemoteLocalities: unserved("a retry may go to any locality", isOneOf(true)),
+    retryRemoteLocalities: unserved("a retry goes to endpoints of all localities alike", isOneOf(false)),
     retryIgnorePreviousHosts: unserved("a retry prefers an endpoint that was not tried yet", isOneOf(true)),
   },
   (fields, { place, at }): RetrySpec | undefined => {
