@@ -16,7 +16,7 @@ import { sortByKind } from "../link/order.ts";
 import { createProblemList, type ProblemList } from "../link/problem-list.ts";
 import { linkServices, type LinkedService } from "../link/services.ts";
 import { createCandidates, type Candidate } from "./candidates.ts";
-import { contentVersion } from "./version.ts";
+import { endpointsVersion } from "./version.ts";
 
 /**
  * Finds the endpoints of every cluster in `routing`, which must come from the same resources, EndpointSlices,
@@ -45,7 +45,7 @@ export function compileEndpoints(
     const specs = chosen.map(({ endpoint }) => endpoint);
     endpoints.set(cluster.name, specs);
   }
-  return { endpoints: { version: contentVersion({ endpoints }), endpoints }, problems: problems.items };
+  return { endpoints: { version: endpointsVersion({ endpoints }), endpoints }, problems: problems.sorted() };
 }
 
 function chooseSubset(

@@ -13,7 +13,7 @@ import { createDestinations, type Destinations } from "./destinations.ts";
 import { compileGatewayListener, type CompiledListener } from "./gateway-tables.ts";
 import { compileMeshListener } from "./mesh-tables.ts";
 import { createRouteCompiler } from "./routes.ts";
-import { contentVersion } from "./version.ts";
+import { routingVersion } from "./version.ts";
 
 /**
  * Compiles what one process serves. Linear in the number of rules and services. EndpointSlices, Endpoints and
@@ -43,7 +43,7 @@ export function compileRouting(
     routeTables,
     clusters: compileClusters(routeTables.values(), destinations, linked.rules),
   };
-  return { routing: { version: contentVersion(content), ...content }, problems: problems.items };
+  return { routing: { version: routingVersion(content), ...content }, problems: problems.sorted() };
 }
 
 /** The clusters that some route names, and those the mesh asks for; by name, so that equal content looks equal. */

@@ -1,22 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
-// Content hashes: equal versions behave alike.
+// Content hashes of snapshots: equal versions behave alike. Positions are left out, so that moving a rule down by a
+// comment is no change. Relies on the compiler building objects with their keys in one order.
 
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
+import type { EndpointSnapshot, RouteSpec, RoutingSnapshot } from "../../model/index.ts";
 
-/**
- * First 16 hex digits of the SHA-256 over the content as JSON. Positions are left out, so that moving a rule down by a
- * comment is no change; maps count as sets of entries. Objects must be built with their keys in one order.
- */
-export function contentVersion(content: object): string {
-  return createHash("sha256").update(canonicalJson(content)).digest("hex").slice(0, 16);
+/** First 16 hex digits of a SHA-256. */
+export function routingVersion({ listeners, routeTables, clusters }: Omit<RoutingSnapshot, "version">): string {
+  const hash = createHash("sha256");
+  // Tables share most routes; each is written out once and then named by its number.
+  const numbers = new Map<RouteSpec, number>();
+  for (const { tables, ...listener } of listeners) updateJson(hash, [listener, [...tables]]);
+  for (const { hosts, ...table } of routeTables.values()) {
+    updateJson(hash, [table, hosts.length]);
+    for (const { routes, ...host } of hosts) {
+      updateJson(hash, [host, routes.map((route) => numbers.get(route) ?? -1)]);
+      for (const route of routes) {
+        if (numbers.has(route)) continue;
+        numbers.set(route, numbers.size);
+        updateJson(hash, withoutPosition(route));
+      }
+    }
+  }
+  updateJson(hash, [...clusters.values()]);
+  return shorten(hash);
 }
 
-/** JSON without positions and with map entries sorted by key; equal text means equal content. */
-export function canonicalJson(content: unknown): string {
-  return JSON.stringify(content, (key, value: unknown) => {
-    if (key === "position") return undefined;
-    if (value instanceof Map)
-      return [...value].toSorted(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0));
-    return value;
-  });
+/** As `routingVersion`. */
+export function endpointsVersion({ endpoints }: Omit<EndpointSnapshot, "version">): string {
+  const hash = createHash("sha256");
+  for (const entry of endpoints) updateJson(hash, entry);
+  return shorten(hash);
+}
+
+function withoutPosition({ origin: { resource, path }, ...route }: RouteSpec): object {
+  return { ...route, origin: { resource, path } };
+}
+
+/** Every piece is one JSON text, so the end of one cannot be taken for the beginning of the next. */
+function updateJson(hash: Hash, content: object): void {
+  hash.update(JSON.stringify(content));
+}
+
+function shorten(hash: Hash): string {
+  return hash.digest("hex").slice(0, 16);
 }

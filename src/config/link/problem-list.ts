@@ -4,7 +4,8 @@
 import type { Position, Problem, ProblemCode, Resource, ResourceRef, Severity } from "../../model/index.ts";
 
 export interface ProblemList {
-  readonly items: readonly Problem[];
+  /** In the order of the resources, and of the lines within one. */
+  sorted(): readonly Problem[];
   /** `position` is the field's own where it is known, else the resource's. */
   add(found: FoundProblem): void;
 }
@@ -19,26 +20,37 @@ export interface FoundProblem {
   readonly message: string;
 }
 
+interface Item {
+  readonly order: number;
+  readonly problem: Problem;
+}
+
 /** One list per build; nothing is shared between builds. */
 export function createProblemList(): ProblemList {
-  const items: Problem[] = [];
+  const items: Item[] = [];
   const seen = new Set<string>();
   return {
-    items,
+    sorted: () => items.toSorted(byPlace).map(({ problem }) => problem),
     add({ code, severity, resource, position, path, message }) {
       const key = JSON.stringify([code, resource.kind, resource.namespace, resource.name, path, message]);
       if (seen.has(key)) return;
       seen.add(key);
-      items.push({
+      const problem = {
         code,
         severity,
         position: position ?? resource.position,
         resource: refOf(resource),
         path,
         message,
-      });
+      };
+      items.push({ order: resource.order, problem });
     },
   };
+}
+
+function byPlace(left: Item, right: Item): number {
+  const [from, to] = [left.problem.position, right.problem.position];
+  return left.order - right.order || from.line - to.line || from.column - to.column;
 }
 
 /** The bare reference of a resource, without its content. */
