@@ -2,9 +2,22 @@
 // Values of the two fields that delimit a body (RFC 9112 §6). Both are read more strictly than the RFC allows, because
 // every reading that two programs could see differently is a way to smuggle a request.
 
-import { asciiBytes, comma, equalsIgnoreCase, isBlank, tokenByte } from "./bytes.ts";
+import { asciiBytes, comma, equalsIgnoreCase, isBlank, tab, tokenByte } from "./bytes.ts";
+import type { MessageHead } from "./message-head.ts";
 
 const chunkedText = asciiBytes("chunked");
+
+/**
+ * Whether a tab stands anywhere in the line. It is legal white space around a value, but llhttp reads `chunked<TAB>` as
+ * another coding, so a framing field with one would be two different messages to two readers.
+ */
+export function hasTab(head: MessageHead, index: number): boolean {
+  const end = head.base + head.lineEnd[index]!;
+  for (let at = head.base + head.nameEnd[index]!; at < end; at++) {
+    if (head.bytes[at] === tab) return true;
+  }
+  return false;
+}
 
 /** `parseContentLength` on anything that is not 1*DIGIT up to 2^53-1. */
 export const invalidLength = -2;

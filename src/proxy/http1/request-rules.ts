@@ -25,7 +25,14 @@ import {
   readConnectionOptions,
 } from "./connection-options.ts";
 import { badRequest, type Fault } from "./fault.ts";
-import { codingChunked, codingUnknown, invalidLength, parseContentLength, parseTransferEncoding } from "./framing.ts";
+import {
+  codingChunked,
+  codingUnknown,
+  hasTab,
+  invalidLength,
+  parseContentLength,
+  parseTransferEncoding,
+} from "./framing.ts";
 import { HeaderId } from "./header-id.ts";
 import type { RequestHead } from "./request-head.ts";
 
@@ -115,7 +122,7 @@ function framingFault(head: RequestHead, lengthIndex: number, codingIndex: numbe
   if (lengthIndex >= 0) {
     if (codingIndex >= 0) return bothLengths;
     const length = parseContentLength(bytes, base + head.valueStart[lengthIndex]!, base + head.valueEnd[lengthIndex]!);
-    if (length === invalidLength) return badLength;
+    if (length === invalidLength || hasTab(head, lengthIndex)) return badLength;
     head.contentLength = length;
   } else if (codingIndex >= 0) {
     if (head.minorVersion === 0) return codingInOldVersion;
@@ -125,6 +132,7 @@ function framingFault(head: RequestHead, lengthIndex: number, codingIndex: numbe
       base + head.valueEnd[codingIndex]!,
     );
     if (coding !== codingChunked) return coding === codingUnknown ? unknownCoding : badCoding;
+    if (hasTab(head, codingIndex)) return badCoding;
     head.chunked = true;
   }
   return null;

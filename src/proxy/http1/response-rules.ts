@@ -11,7 +11,7 @@ import {
   optionUpgrade,
   readConnectionOptions,
 } from "./connection-options.ts";
-import { codingChunked, invalidLength, parseContentLength, parseTransferEncoding } from "./framing.ts";
+import { codingChunked, hasTab, invalidLength, parseContentLength, parseTransferEncoding } from "./framing.ts";
 import { HeaderId } from "./header-id.ts";
 import { isBodyless, type ResponseHead } from "./response-head.ts";
 
@@ -61,7 +61,7 @@ function framingReason(head: ResponseHead, lengthIndex: number, codingIndex: num
   if (lengthIndex >= 0) {
     if (codingIndex >= 0) return "Content-Length together with Transfer-Encoding";
     const length = parseContentLength(bytes, base + head.valueStart[lengthIndex]!, base + head.valueEnd[lengthIndex]!);
-    if (length === invalidLength) return "invalid Content-Length";
+    if (length === invalidLength || hasTab(head, lengthIndex)) return "invalid Content-Length";
     // Servers do send "Content-Length: 0" with 204; a message without content must not go on with a length.
     if (isBodyless(head.statusCode)) head.drop[lengthIndex] = 1;
     else head.contentLength = length;
@@ -72,7 +72,7 @@ function framingReason(head: ResponseHead, lengthIndex: number, codingIndex: num
       base + head.valueStart[codingIndex]!,
       base + head.valueEnd[codingIndex]!,
     );
-    if (coding !== codingChunked) return "transfer coding other than chunked";
+    if (coding !== codingChunked || hasTab(head, codingIndex)) return "transfer coding other than chunked";
     head.chunked = true;
   }
   return "";

@@ -139,7 +139,7 @@ export function readBody(
   let from = start;
   for (const end of ends) {
     if (end < from) continue;
-    const { bytes, base } = piece(message, from, end);
+    const { bytes, base } = pieceOf(message, from, end);
     let at = base;
     const to = base + end - from;
     while (at < to && !decoder.done && !decoder.failed) {
@@ -170,7 +170,7 @@ interface Parser {
 function readHead(parser: Parser, message: Buffer, ends: readonly number[]): { status: ParseStatus; piece: number } {
   let status: ParseStatus = needMore;
   for (const [index, end] of ends.entries()) {
-    const { bytes, base } = piece(message, 0, end);
+    const { bytes, base } = pieceOf(message, 0, end);
     status = parser.parse(bytes, base, base + end);
     if (status !== needMore) return { status, piece: index };
   }
@@ -178,7 +178,7 @@ function readHead(parser: Parser, message: Buffer, ends: readonly number[]): { s
 }
 
 /** A copy of a part of the message in a buffer of its own, with CRLFs around it that nobody may look at. */
-function piece(message: Buffer, from: number, to: number): { bytes: Buffer; base: number } {
+function pieceOf(message: Buffer, from: number, to: number): { bytes: Buffer; base: number } {
   const base = (to % 5) * 2;
   const padding = "\r\n".repeat(5);
   const bytes = Buffer.concat([bytesOf(padding.slice(0, base)), message.subarray(from, to), bytesOf(padding)]);

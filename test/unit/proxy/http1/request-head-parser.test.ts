@@ -75,6 +75,12 @@ const refused: Record<string, readonly [error: string, ...messages: string[]]> =
     ].map((value) => withLines(`Transfer-Encoding: ${value}`)),
     withLines("Transfer-Encoding: chunked chunked"),
   ],
+  "a tab beside a framing value": [
+    "BAD_REQUEST",
+    withLines("Transfer-Encoding:\tchunked"),
+    withLines("Transfer-Encoding: chunked\t"),
+    withLines("Content-Length: 5\t "),
+  ],
   "unknown transfer coding": [
     "TRANSFER_CODING_UNSUPPORTED",
     ...["xchunked", "gzip", "gzip, chunked", "identity", "cow ,\tchunked", "chunkedx", "'chunked'"].map((value) =>
@@ -300,7 +306,7 @@ const accepted: Record<string, readonly [message: string, expected: Partial<Retu
     { body: "hello", flags: "HTTP/1.1 keepAlive length=5" },
   ],
   "a body in chunks": [
-    `POST / HTTP/1.1\r\n${host}Transfer-Encoding: \tChunked \r\n\r\n5\r\nhello\r\n0\r\n\r\nGET`,
+    `POST / HTTP/1.1\r\n${host}Transfer-Encoding:  Chunked \r\n\r\n5\r\nhello\r\n0\r\n\r\nGET`,
     { body: "hello", flags: "HTTP/1.1 keepAlive chunked", dropped: ["transfer-encoding"] },
   ],
   "HTTP/1.0 without Host": ["GET / HTTP/1.0\r\n\r\n", { authority: "", flags: "HTTP/1.0" }],

@@ -52,6 +52,7 @@ const refused: Record<string, readonly string[]> = {
     withLines("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"),
     "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
   ],
+  "a tab beside a framing value": [withLines("Transfer-Encoding: chunked\t"), withLines("Content-Length:\t5")],
   "folded, split and broken lines": [
     withLines("X: a", " b"),
     withLines("X : a"),
