@@ -20,12 +20,14 @@ const signalExitCodes = { SIGTERM: 143, SIGINT: 130, SIGPIPE: 141 } as const;
 async function main(argv: readonly string[]): Promise<number> {
   const { commandTable, createTerminal, parseCommandLine, reportFailure } = await import("./cli/index.ts");
   const terminal = createTerminal(process.stdout, process.stderr, process.env);
-  endQuietlyWithReader();
+  let isServing = false;
+  handleLostReaders(() => isServing);
   let invocation: Invocation | null = null;
   const showsStacks = () => ["debug", "trace"].includes(logLevelOf(invocation));
   const onUncaught = (error: unknown) => process.exit(reportFailure(terminal, error, showsStacks()));
   process.on("uncaughtException", onUncaught);
   const takeControl = () => {
+    isServing = true;
     process.off("uncaughtException", onUncaught);
     return controlProcess();
   };
@@ -66,12 +68,17 @@ function logLevelOf(invocation: Invocation | null): string {
   return command.options.some((option) => option.name === "log-level") ? values.text("log-level") : "";
 }
 
-/** `naru routes | head -1`: the reader has what it wanted, which is no failure worth a word. */
-function endQuietlyWithReader(): void {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(signalExitCodes.SIGPIPE);
-  });
+/**
+ * `naru routes | head -1`: the reader has what it wanted, which is no failure worth a word. Whoever serves goes on
+ * serving when nobody reads any more.
+ */
+function handleLostReaders(isServing: () => boolean): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      if (!isServing()) process.exit(signalExitCodes.SIGPIPE);
+    });
+  }
 }
 
 function controlProcess(): ProcessControl {
@@ -91,7 +98,9 @@ function controlProcess(): ProcessControl {
 
 const refusal = oldNodeMessage(process.versions.node);
 if (refusal === null) {
-  process.exit(await main(process.argv.slice(2)));
+  const exitCode = await main(process.argv.slice(2));
+  // Exits once all output is written, or is known to be lost.
+  process.stdout.write("", (error) => process.exit(error instanceof Error ? signalExitCodes.SIGPIPE : exitCode));
 } else {
   process.stderr.write(refusal);
   process.exit(1);

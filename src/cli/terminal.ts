@@ -13,6 +13,8 @@ export interface Terminal {
   err(text: string): void;
   /** Columns of stdout when it is a terminal, else null: then nothing is cut or wrapped. */
   readonly width: number | null;
+  /** Whether stderr shows colours, for whoever writes there with formats of its own. */
+  readonly errColour: boolean;
   /** The text as stdout shows this tone; unchanged without colour. */
   tone(tone: Tone, text: string): string;
   /** The same for stderr. */
@@ -40,14 +42,16 @@ export function createTerminal(
   stderr: OutputStream,
   env: Readonly<Record<string, string | undefined>>,
 ): Terminal {
-  const colorAllowed = (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
+  const colourAllowed = (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
+  const hasColour = (stream: OutputStream) => colourAllowed && stream.isTTY === true;
   const toneOn = (stream: OutputStream) => (tone: Tone, text: string) =>
-    colorAllowed && stream.isTTY === true ? styleText(formats[tone], text, { validateStream: false }) : text;
+    hasColour(stream) ? styleText(formats[tone], text, { validateStream: false }) : text;
   return {
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
     // A terminal may say 0 columns (some CI runners do): then its width is not known.
     width: stdout.isTTY === true && (stdout.columns ?? 0) > 0 ? (stdout.columns ?? null) : null,
+    errColour: hasColour(stderr),
     tone: toneOn(stdout),
     errTone: toneOn(stderr),
   };

@@ -40,10 +40,10 @@ export function describeCluster(name: string): string {
   return `${host}:${port}${subset === "" ? "" : ` ${subset}`}`;
 }
 
-/** `file:line:column`. */
+/** `file:line:column`; routes that nobody wrote come from `(built in)`. */
 export function describePosition(origin: RouteOrigin): string {
   const { file, line, column } = origin.position;
-  return `${file}:${line}:${column}`;
+  return file.startsWith("(") ? file : `${file}:${line}:${column}`;
 }
 
 /** `VirtualService/default/bookinfo spec.http[0].match[1]`. */

@@ -12,7 +12,7 @@ export interface ServeOptions {
   readonly identity: ProxyIdentity;
   /** Where calls between services are taken; null = not at all. */
   readonly mesh: { readonly bind: string; readonly port: number } | null;
-  /** Configured gateway port → where it is really bound. */
+  /** Configured port → where it is really bound. */
   readonly portMap: ReadonlyMap<number, BindAddress>;
   /** Address of gateway ports that name none; "" = all. */
   readonly defaultBind: string;
@@ -32,12 +32,16 @@ export function serveOptionsFrom(
   meshPort: number | null,
 ): ServeOptions {
   const accessLog = values.text("access-log");
+  const defaultBind = values.optionalText("bind") ?? "";
+  const portMap = new Map<number, BindAddress>();
+  // `--listen 80=8080` names no host and leaves that to --bind.
+  for (const [port, target] of parsePortMap(values)) portMap.set(port, { ...target, host: target.host || defaultBind });
   return {
     paths,
     identity: identityFrom(values),
     mesh: meshPort === null ? null : { bind: "127.0.0.1", port: meshPort },
-    portMap: parsePortMap(values),
-    defaultBind: values.optionalText("bind") ?? "",
+    portMap,
+    defaultBind,
     admin: { host: values.text("admin-bind"), port: values.number("admin-port") },
     status: { host: "", port: values.number("status-port") },
     stats: { host: "", port: values.number("stats-port") },

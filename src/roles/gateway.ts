@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// `naru gateway`: the ingress gateway. Says what it does in its log only.
+
+import { parsePaths, type CommandContext, type OptionValues } from "../cli/index.ts";
+import { formatHostPort } from "../core/index.ts";
+import { drainDeadlineMs, serveOptionsFrom } from "./serve-options.ts";
+import { serveUntilStopped } from "./serve-until-stopped.ts";
+
+/** The command. */
+export async function runGateway(values: OptionValues, context: CommandContext): Promise<number> {
+  const options = serveOptionsFrom(values, parsePaths(values), null);
+  return await serveUntilStopped(options, drainDeadlineMs(values), context, ({ dataPlane, logger }) => {
+    const addresses = dataPlane.listeners().map(({ address, port }) => formatHostPort(address, port));
+    logger.info("gateway is ready", { listeners: addresses.join(",") });
+  });
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// `naru up`: gateway and mesh in one process, and on stdout what is served where.
+
+import { countOf, parsePaths, type CommandContext, type OptionValues, type Terminal } from "../cli/index.ts";
+import { formatHostPort } from "../core/index.ts";
+import { formatProblem, type RoutingSnapshot } from "../model/index.ts";
+import type { ListenerStatus } from "../telemetry/port.ts";
+import { listRoutes, renderRoutes } from "./route-list.ts";
+import { drainDeadlineMs, serveOptionsFrom } from "./serve-options.ts";
+import { serveUntilStopped } from "./serve-until-stopped.ts";
+import type { Serving } from "./serve.ts";
+
+/** The command. */
+export async function runUp(values: OptionValues, context: CommandContext): Promise<number> {
+  const options = serveOptionsFrom(values, parsePaths(values), values.number("mesh-port"));
+  return await serveUntilStopped(options, drainDeadlineMs(values), context, (serving) =>
+    writeOverview(context.terminal, serving),
+  );
+}
+
+/** URLs, routes and problems of what is served now. */
+export function writeOverview(terminal: Terminal, serving: Serving): void {
+  const { dataPlane } = serving;
+  const routing = serving.routing();
+  const heading = (text: string) => terminal.out(`\n${terminal.tone("strong", text)}\n`);
+  terminal.out(`${terminal.tone("good", "naru is up")}: stop it with Ctrl-C\n`);
+  heading("Addresses");
+  for (const listener of dataPlane.listeners()) terminal.out(`  ${listenerText(listener, routing)}\n`);
+  heading("Routes");
+  const listed = listRoutes(routing, { role: null, port: null });
+  if (listed.length === 0) terminal.out("  none\n");
+  else terminal.out(renderRoutes(listed, terminal.width, (text) => terminal.tone("dim", text)));
+  const problems = serving.problems().filter(({ severity }) => severity !== "info");
+  if (problems.length === 0) return;
+  heading(countOf(problems.length, "problem"));
+  for (const problem of problems) {
+    terminal.out(
+      `${terminal.tone(problem.severity === "error" ? "bad" : "caution", problem.severity)} ${formatProblem(problem)}\n`,
+    );
+  }
+}
+
+function listenerText(status: ListenerStatus, routing: RoutingSnapshot): string {
+  const url = `http://${formatHostPort(reachable(status.address), status.port)}/`;
+  const spec = routing.listeners.find(({ name }) => name === status.name);
+  if (status.role === "mesh") {
+    const ports = [...(spec?.tables.keys() ?? [])].join(", ");
+    return `${url}  mesh: services by Host header, their ports ${ports || "none"}`;
+  }
+  const table = routing.routeTables.get([...(spec?.tables.values() ?? [])][0] ?? "");
+  const hosts = table?.hosts.flatMap(({ domains }) => domains) ?? [];
+  return `${url}  gateway port ${status.configuredPort}: hosts ${hosts.join(", ") || "none"}`;
+}
+
+/** An address that a browser on this machine can open. */
+function reachable(address: string): string {
+  return address === "" || address === "::" || address === "0.0.0.0" ? "localhost" : address;
+}
