@@ -3,7 +3,11 @@
 
 export { createAccessLog, type AccessLogOptions, type BufferedAccessLog } from "./access-log/access-log.ts";
 export { createByteSink, type ByteSink, type ByteSinkOptions } from "./access-log/byte-sink.ts";
+export type { AdminDeps, ConfigView, Readiness } from "./admin/admin-pages.ts";
+export { createAdminServer, type AdminAddress, type AdminOptions, type AdminServer } from "./admin/admin-server.ts";
+export type { View } from "./admin/endpoint.ts";
 export { createLogger, type LoggerOptions, type RootLogger } from "./log/logger.ts";
 export { bucketBounds as durationBoundsMs, quantile } from "./metrics/buckets.ts";
 export { MetricsRegistry } from "./metrics/registry.ts";
 export { createRequestMetrics, type RequestTotals, type StoredRequestMetrics } from "./metrics/request-metrics.ts";
+export { createTelemetry, defaultMaxSeries, type Telemetry, type TelemetryOptions } from "./telemetry.ts";
