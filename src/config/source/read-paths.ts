@@ -40,7 +40,7 @@ export interface Listing {
 
 /** Larger files are refused: their syntax tree would take gigabytes. */
 export const maxFileBytes = 16 * 1024 * 1024;
-/** Deeper directories are links in a circle or a mistake. */
+/** Deeper directories are a mistake, `/` for example. */
 const maxDepth = 32;
 const extensions: readonly string[] = [".yaml", ".yml", ".json"];
 
@@ -76,6 +76,8 @@ class Walk implements Listing {
   readonly #onDirectory: (directory: FoundDirectory) => void;
   /** A file that is named twice is read once. */
   readonly #seen = new Set<string>();
+  /** Links may lead to a directory twice, or in a circle. */
+  readonly #directories = new Set<string>();
 
   constructor(onDirectory: (directory: FoundDirectory) => void) {
     this.#onDirectory = onDirectory;
@@ -88,7 +90,10 @@ class Walk implements Listing {
     try {
       const stats = await stat(path, { bigint: true });
       if (stats.isDirectory()) {
-        this.#onDirectory({ path, stamp: `${stats.dev}:${stats.ino}` });
+        const identity = `${stats.dev}:${stats.ino}`;
+        if (this.#directories.has(identity)) return;
+        this.#directories.add(identity);
+        this.#onDirectory({ path, stamp: identity });
         await this.#visitDirectory(path, depth);
       } else if (depth === 0 || extensions.some((extension) => path.endsWith(extension))) {
         if (!stats.isFile()) this.problems.push(unreadable(path, "this is neither a file nor a directory; name one"));
@@ -104,7 +109,10 @@ class Walk implements Listing {
   async #visitDirectory(path: string, depth: number): Promise<void> {
     if (depth >= maxDepth) {
       this.problems.push(
-        unreadable(path, `directories are nested more than ${maxDepth} deep; remove links that lead in a circle`),
+        unreadable(
+          path,
+          `directories are nested more than ${maxDepth} deep; name the one that holds the configuration`,
+        ),
       );
       return;
     }
