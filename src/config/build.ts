@@ -21,6 +21,8 @@ export interface Build {
   readonly problems: readonly Problem[];
   /** Kinds that are not read. */
   readonly ignored: readonly IgnoredKind[];
+  /** How much had to be compiled: endpoints change often, and then routes are left alone. */
+  readonly compiled: "all" | "endpoints" | "nothing";
 }
 
 export interface Builder {
@@ -61,7 +63,8 @@ export function createBuilder(options: CompileOptions): Builder {
       decodedFiles = decodeChanged(files, decodedFiles, options.identity.clusterDomain);
       const results = new Map(Array.from(decodedFiles, ([path, { result }]) => [path, result] as const));
       const { resources, problems } = store.update(results, sourceProblems);
-      compiled = compileChanged(resources, compiled, options);
+      const scope = compiled === null ? "all" : scopeOfChange(compiled.resources, resources);
+      compiled = compile(resources, compiled, scope, options);
       const { routing, endpoints, routingProblems, endpointProblems } = compiled;
       return {
         resources,
@@ -69,6 +72,7 @@ export function createBuilder(options: CompileOptions): Builder {
         endpoints,
         problems: [...problems, ...routingProblems, ...endpointProblems],
         ignored: countIgnored(results.values()),
+        compiled: scope,
       };
     },
   };
@@ -92,18 +96,15 @@ function decodeChanged(
   return decoded;
 }
 
-function compileChanged(resources: readonly Resource[], before: Compiled | null, options: CompileOptions): Compiled {
-  const changed = before === null ? null : changedKinds(before.resources, resources);
-  if (before !== null && changed !== null && changed.size === 0) return before;
-  let routing: RoutingSnapshot;
-  let routingProblems: readonly Problem[];
-  if (before !== null && changed !== null && changed.isSubsetOf(endpointKinds)) {
-    ({ routing, routingProblems } = before);
-  } else {
-    const result = compileRouting(resources, options);
-    routing = result.routing.version === before?.routing.version ? before.routing : result.routing;
-    routingProblems = result.problems;
-  }
+function compile(
+  resources: readonly Resource[],
+  before: Compiled | null,
+  scope: Build["compiled"],
+  options: CompileOptions,
+): Compiled {
+  if (before !== null && scope === "nothing") return before;
+  const { routing, routingProblems } =
+    before !== null && scope === "endpoints" ? before : compileAnew(resources, before, options);
   const result = compileEndpoints(resources, routing, options);
   return {
     resources,
@@ -112,6 +113,22 @@ function compileChanged(resources: readonly Resource[], before: Compiled | null,
     endpoints: result.endpoints.version === before?.endpoints.version ? before.endpoints : result.endpoints,
     endpointProblems: result.problems,
   };
+}
+
+function compileAnew(
+  resources: readonly Resource[],
+  before: Compiled | null,
+  options: CompileOptions,
+): Pick<Compiled, "routing" | "routingProblems"> {
+  const { routing, problems } = compileRouting(resources, options);
+  const isSame = routing.version === before?.routing.version;
+  return { routing: isSame ? before.routing : routing, routingProblems: problems };
+}
+
+function scopeOfChange(before: readonly Resource[], after: readonly Resource[]): Build["compiled"] {
+  const changed = changedKinds(before, after);
+  if (changed.size === 0) return "nothing";
+  return changed.isSubsetOf(endpointKinds) ? "endpoints" : "all";
 }
 
 /**

@@ -133,6 +133,7 @@ class HeldOffLoop {
     this.#last = build;
     this.#logger.info("configuration built", {
       changed: changed.length === 0 ? "nothing" : changed.join(","),
+      compiled: build.compiled,
       files: files.length,
       ...countsOf(build),
       duration_ms: Math.round((this.#clock.nowMs() - startMs) * 10) / 10,

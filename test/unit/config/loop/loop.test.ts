@@ -140,7 +140,16 @@ describe("config loop: what is published", () => {
     assert.deepEqual(addresses(endpoints.at(-1)), ["10.0.0.1", "10.0.0.2"]);
     assert.equal(routings.length, 1);
     assert.equal(logs.at(-1)?.["changed"], "endpoints");
+    assert.equal(logs.at(-1)?.["compiled"], "endpoints");
     assert.equal(logs.at(-1)?.["endpoints"], 2);
+  });
+
+  it("leaves routes alone when a file before theirs gets another endpoint", () => {
+    const { put, clock, logs } = start();
+    put({ "a.yaml": workload("one", "10.0.0.1"), "b.yaml": gatewayYaml });
+    put({ "a.yaml": `${workload("one", "10.0.0.1")}---${workload("two", "10.0.0.2")}`, "b.yaml": gatewayYaml });
+    clock.advance(100);
+    assert.equal(logs.at(-1)?.["compiled"], "endpoints");
   });
 
   it("publishes only routing when only routing changed", () => {
@@ -217,6 +226,17 @@ describe("config loop: what is published", () => {
     put({});
     clock.advance(100);
     assert.equal(routings.at(-1)?.listeners.length, 0);
+  });
+
+  it("takes resources of earlier files for older", () => {
+    const { put, routings } = start();
+    const second = gatewayYaml.split("---")[1]!.replace("name: web", "name: a-later").replace("/app", "/later");
+    put({ "a.yaml": gatewayYaml, "b.yaml": second });
+    const routes = routings.at(-1)?.routeTables.get("http.80")?.hosts[0]?.routes;
+    assert.deepEqual(
+      routes?.map(({ origin }) => origin.resource.name),
+      ["web", "a-later"],
+    );
   });
 
   it("passes the source's problems on", () => {
