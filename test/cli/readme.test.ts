@@ -26,7 +26,7 @@ for (const { args, lines } of shownCommands()) {
     // A line may be cut at the right, where the README has no room.
     assert.deepEqual(
       lines,
-      printed.map((line, index) => line.slice(0, lines[index]?.length ?? line.length)),
+      printed.map((line, index) => line.slice(0, lines[index]?.length || line.length)),
     );
   });
 }
