@@ -12,12 +12,6 @@ export function hostCovers(wide: string, narrow: string): boolean {
   return wide.startsWith("*.") && narrow.endsWith(wide.slice(1));
 }
 
-/** The narrower of two hosts when one covers the other, else null. */
-export function intersectHosts(left: string, right: string): string | null {
-  if (hostCovers(left, right)) return right;
-  return hostCovers(right, left) ? left : null;
-}
-
 /** The host itself and every wildcard that covers it, most specific first. */
 export function coveringHosts(host: string): string[] {
   const covering = [host];
