@@ -35,6 +35,7 @@ const malformed: Record<string, readonly string[]> = {
   "bare CR and LF": [
     "5\nhello\r\n",
     "5\rhello\r\n",
+    "5\rxhello\r\n0\r\n\r\n",
     "5\r\nhello\n0\r\n\r\n",
     "5\r\nhello\rx",
     "0\r\n\n",

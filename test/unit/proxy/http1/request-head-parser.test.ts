@@ -92,6 +92,7 @@ const refused: Record<string, readonly [error: string, ...messages: string[]]> =
     "BAD_REQUEST",
     `GET / HTTP/1.1\n${host}\r\n`,
     "GET / HTTP/1.1\r\nHost: a\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\n\n\r\n",
     `GET / HTTP/1.1\r\n${host}\n`,
     `GET / HTTP/1.1\r\n${host}X: a\nY: b\r\n\r\n`,
     `\nGET / HTTP/1.1\r\n${host}\r\n`,
@@ -421,6 +422,10 @@ describe("RequestHeadParser", () => {
     );
     assert.deepEqual([head.keepAlive, head.contentLength, head.authority(), head.query()], [true, 3, "", ""]);
     assert.deepEqual([...head.drop.subarray(0, head.headerCount)], [0, 0, 1]);
+    parser.reset();
+    const third = bytesOf("GET / HTTP/1.0\r\n\r\n");
+    assert.equal(parser.parse(third, 0, third.length), complete);
+    assert.deepEqual([head.contentLength, head.keepAlive, head.headerCount], [-1, false, 0]);
   });
 
   it("goes on working after a failure and a reset", () => {
