@@ -33,6 +33,8 @@ export interface ErrorSpec {
 const upstreamReset = "upstream connect error or disconnect/reset before headers. reset reason: ";
 
 /** One row per failure of an exchange. Codes are stable; docs/errors.md lists them and a test compares both ways. */
+// WHY: a table is read by its rows.
+// oxfmt-ignore
 export const errorTable = {
   // Downstream sent something that must not be forwarded (RFC 9112 §2.2, §3, §5, §6, §7).
   BAD_REQUEST: row("downstream", "never", 400, 3, "DPE", "http1.codec_error", "Bad Request", true),
