@@ -72,7 +72,8 @@ async function main(): Promise<number> {
 }
 
 async function runLoad(): Promise<readonly Summary[]> {
-  if (!hasTool("nginx") || !hasTool("taskset")) throw new Error("the origin needs nginx and taskset: apt-get install nginx");
+  if (!hasTool("nginx") || !hasTool("taskset"))
+    throw new Error("the origin needs nginx and taskset: apt-get install nginx");
   progress("building dist/");
   execFileSync(process.execPath, [join(root, "scripts/build.ts")], { stdio: ["ignore", "ignore", "inherit"] });
   const directory = mkdtempSync(join(tmpdir(), "naru-bench-"));
@@ -91,7 +92,9 @@ async function runLoad(): Promise<readonly Summary[]> {
       continue;
     }
     const port = await freePort();
-    const child = running.use(await Child.start(target.name, proxyCore, port, target.command(directory, port, originPort)));
+    const child = running.use(
+      await Child.start(target.name, proxyCore, port, target.command(directory, port, originPort)),
+    );
     await verify(target.name, port, readFileSync(join(directory, "1k")));
     progress(`${target.name} answers rightly`);
     contenders.push({ target, port, child, samples: [] as Sample[], latencies: [] as Latency[] });
@@ -130,7 +133,10 @@ async function runLoad(): Promise<readonly Summary[]> {
 function runMicro(): void {
   for (const file of globSync("bench/micro/*.bench.ts", { cwd: root }).toSorted()) {
     print(`\n## ${file}\n`);
-    execFileSync("taskset", ["-c", String(proxyCore), process.execPath, join(root, file)], { stdio: "inherit", cwd: root });
+    execFileSync("taskset", ["-c", String(proxyCore), process.execPath, join(root, file)], {
+      stdio: "inherit",
+      cwd: root,
+    });
   }
 }
 
@@ -138,7 +144,8 @@ function selectedTargets(): readonly Target[] {
   if (values.targets === undefined) return targets;
   return values.targets.split(",").map((name) => {
     const found = targets.find((target) => target.name === name.trim());
-    if (found === undefined) throw new Error(`no target ${name}; there are ${targets.map((target) => target.name).join(", ")}`);
+    if (found === undefined)
+      throw new Error(`no target ${name}; there are ${targets.map((target) => target.name).join(", ")}`);
     return found;
   });
 }

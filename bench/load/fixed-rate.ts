@@ -66,7 +66,8 @@ function receive(lane: Lane, bytes: Buffer): void {
     const end = bytes.indexOf("\r\n\r\n");
     const head = bytes.toString("latin1", 0, end);
     const length = /\r\ncontent-length: *(\d+)/i.exec(head);
-    if (end < 0 || length === null || !head.startsWith("HTTP/1.1 200")) return fail(new Error(`unexpected answer: ${head}`));
+    if (end < 0 || length === null || !head.startsWith("HTTP/1.1 200"))
+      return fail(new Error(`unexpected answer: ${head}`));
     lane.left = Number(length[1]) - (bytes.length - end - 4);
   } else {
     lane.left -= bytes.length;
@@ -83,7 +84,9 @@ function receive(lane: Lane, bytes: Buffer): void {
 function report(): void {
   const sorted = latencies.subarray(0, recorded).sort();
   const at = (quantile: number): number => Math.round(sorted[Math.floor(quantile * (recorded - 1))]!);
-  process.stdout.write(`${JSON.stringify({ p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) })}\n`, () => process.exit(0));
+  process.stdout.write(`${JSON.stringify({ p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) })}\n`, () =>
+    process.exit(0),
+  );
 }
 
 function fail(error: Error): void {

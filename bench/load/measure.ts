@@ -44,7 +44,14 @@ export async function measureThroughput(target: Child, options: LoadOptions): Pr
 /** Microseconds from the planned time of each request to its answer. */
 export async function measureLatency(options: LoadOptions, rate: number): Promise<Latency> {
   const { port, path, seconds, connections } = options;
-  const output = await run(process.execPath, [fixedRate, String(port), path, String(rate), String(seconds), String(connections)]);
+  const output = await run(process.execPath, [
+    fixedRate,
+    String(port),
+    path,
+    String(rate),
+    String(seconds),
+    String(connections),
+  ]);
   return JSON.parse(output) as Latency;
 }
 
@@ -67,7 +74,8 @@ async function runAutocannon({ port, path, connections, seconds }: LoadOptions):
     `http://127.0.0.1:${port}${path}`,
   ]);
   const result = JSON.parse(output) as { readonly "2xx": number; readonly non2xx: number; readonly errors: number };
-  if (result.non2xx > 0 || result.errors > 0) throw new Error(`autocannon: ${result.non2xx} bad answers, ${result.errors} errors`);
+  if (result.non2xx > 0 || result.errors > 0)
+    throw new Error(`autocannon: ${result.non2xx} bad answers, ${result.errors} errors`);
   return result["2xx"];
 }
 

@@ -40,7 +40,17 @@ export function summarise(result: TargetResult): Summary {
 /** One row per target; CPU and requests also relative to `base`, when it ran. */
 export function markdownTable(summaries: readonly Summary[], base: string): string {
   const reference = summaries.find((summary) => summary.name === base);
-  const head = ["proxy", "CPU µs/request", `× ${base}`, "user µs", "requests/s on one core", "p50 µs", "p99 µs", "RSS MiB", "RssAnon MiB"];
+  const head = [
+    "proxy",
+    "CPU µs/request",
+    `× ${base}`,
+    "user µs",
+    "requests/s on one core",
+    "p50 µs",
+    "p99 µs",
+    "RSS MiB",
+    "RssAnon MiB",
+  ];
   const rows = summaries.map((summary) => [
     summary.name === "naru" ? "**naru**" : summary.name,
     summary.cpuMicrosPerRequest.toFixed(1),

@@ -9,7 +9,8 @@ export async function verify(name: string, port: number, expectedBody: Buffer): 
   try {
     for (let round = 0; round < 3; round++) {
       const { status, body } = await send(agent, port, "GET", "/1k", []);
-      if (status !== 200 || !body.equals(expectedBody)) throw new Error(`${name}: GET /1k gave ${status}, ${body.length} bytes`);
+      if (status !== 200 || !body.equals(expectedBody))
+        throw new Error(`${name}: GET /1k gave ${status}, ${body.length} bytes`);
     }
     const get = (await send(agent, port, "GET", "/echo?a=b", [])).body.toString();
     const [line, forwardedFor, requestId] = get.split("|");

@@ -102,7 +102,7 @@ export class Deadlines {
   #advance(): void {
     this.#position = (this.#position + 1) % slotCount;
     const slot = this.#slots[this.#position]!;
-    for (let entry = slot.head; entry !== null; ) {
+    for (let entry = slot.head; entry !== null;) {
       const next: Deadline | null = entry.next;
       if (entry.rounds > 0) {
         entry.rounds--;

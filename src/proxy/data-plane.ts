@@ -73,7 +73,10 @@ class NodeDataPlane implements DataPlane {
     this.#reconcileClusters(snapshot);
     const tables = new Map<string, RouteTable<BoundAction>>();
     for (const [name, spec] of snapshot.routeTables) {
-      tables.set(name, compileRouteTable(spec, (route) => bindAction(route.action, this.#clusters)));
+      tables.set(
+        name,
+        compileRouteTable(spec, (route) => bindAction(route.action, this.#clusters)),
+      );
     }
     for (const spec of snapshot.listeners) this.#listeners.get(spec.name)?.setTables(tablesOf(spec, tables));
     this.#applying = this.#applying.then(() => this.#reconcileListeners(snapshot, tables));
@@ -201,7 +204,10 @@ class NodeDataPlane implements DataPlane {
     try {
       await listener.open(this.#deps.transport, host, port);
       listener.error = null;
-      this.#deps.logger.info("listening", { listener: spec.name, address: formatHostPort(listener.address, listener.port) });
+      this.#deps.logger.info("listening", {
+        listener: spec.name,
+        address: formatHostPort(listener.address, listener.port),
+      });
     } catch (error) {
       listener.error = `cannot listen on ${formatHostPort(host === "" ? "*" : host, port)}: ${messageOf(error)}`;
       this.#deps.logger.error("cannot listen", { listener: spec.name, host, port, reason: messageOf(error) });

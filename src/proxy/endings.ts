@@ -23,7 +23,13 @@ export class Endings {
   readonly #recorder: ExchangeRecorder;
   readonly #free: Exchange[] = [];
 
-  constructor(clock: Clock, deadlines: Deadlines, coarse: CoarseTime, stats: DataPlaneStats, recorder: ExchangeRecorder) {
+  constructor(
+    clock: Clock,
+    deadlines: Deadlines,
+    coarse: CoarseTime,
+    stats: DataPlaneStats,
+    recorder: ExchangeRecorder,
+  ) {
     this.#clock = clock;
     this.#deadlines = deadlines;
     this.#coarse = coarse;

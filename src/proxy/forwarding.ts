@@ -45,7 +45,8 @@ export function encodeRequestHead(out: Buffer, exchange: Exchange): number {
   let at = writeAscii(out, 0, head.method);
   out[at++] = 0x20;
   if (exchange.target !== null) at = writeAscii(out, at, exchange.target);
-  else if (head.pathStart === head.pathEnd) at = writeAscii(out, at, head.target().startsWith("*") ? "*" : exchange.path);
+  else if (head.pathStart === head.pathEnd)
+    at = writeAscii(out, at, head.target().startsWith("*") ? "*" : exchange.path);
   else at = copyBytes(head.bytes, head.base + head.pathStart, head.base + head.queryEnd, out, at);
   at = writeAscii(out, at, " HTTP/1.1\r\n");
   at = copyKept(head, atEdge ? gatewayDrops : meshDrops, out, at);
@@ -101,7 +102,14 @@ export function encodeInterimHead(out: Buffer, head: ResponseHead): number {
 }
 
 /** Writes the payload that `body` has just found in `bytes`, framed; returns the new offset. */
-export function encodeBody(body: BodyDecoder, bytes: Buffer, out: Buffer, at: number, chunked: boolean, withTrailers: boolean): number {
+export function encodeBody(
+  body: BodyDecoder,
+  bytes: Buffer,
+  out: Buffer,
+  at: number,
+  chunked: boolean,
+  withTrailers: boolean,
+): number {
   const ranges = body.ranges;
   const end = body.rangeCount * 2;
   if (chunked) {
@@ -120,7 +128,15 @@ export function encodeBody(body: BodyDecoder, bytes: Buffer, out: Buffer, at: nu
 }
 
 /** The payload kept for a repeated attempt, framed; `complete` when it is the whole body. */
-export function encodeReplay(copy: Buffer, length: number, out: Buffer, at: number, chunked: boolean, complete: boolean, trailers: Buffer | null): number {
+export function encodeReplay(
+  copy: Buffer,
+  length: number,
+  out: Buffer,
+  at: number,
+  chunked: boolean,
+  complete: boolean,
+  trailers: Buffer | null,
+): number {
   if (!chunked) return copyBytes(copy, 0, length, out, at);
   if (length > 0) {
     at = writeChunkPrefix(out, at, length);

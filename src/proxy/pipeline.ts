@@ -152,7 +152,8 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     if (route === null) return this.#endings.rescue(exchange, "NO_ROUTE", from);
     exchange.route = route;
     const action = route.action;
-    if (action.kind === "reply") return this.#endings.reply(exchange, action.status, action.body, "direct_response", from);
+    if (action.kind === "reply")
+      return this.#endings.reply(exchange, action.status, action.body, "direct_response", from);
     exchange.action = action;
     const target = selectTarget(action, this.#random);
     exchange.clusterName = target.name;

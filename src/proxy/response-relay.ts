@@ -165,12 +165,20 @@ export class ResponseRelay {
     let at = 0;
     if (withHead) {
       const minor = exchange.requestParser.head.minorVersion;
-      at = encodeResponseHead(out, head, minor, exchange.chunkedDownstream, exchange.closeDownstream, this.#coarse.httpDate);
+      at = encodeResponseHead(
+        out,
+        head,
+        minor,
+        exchange.chunkedDownstream,
+        exchange.closeDownstream,
+        this.#coarse.httpDate,
+      );
       exchange.responseHeadBytes = at;
       exchange.responseStarted = true;
       exchange.responseState = messageState.body;
     }
-    if (decoded) at = encodeBody(body, bytes, out, at, exchange.chunkedDownstream, exchange.requestParser.head.teTrailers);
+    if (decoded)
+      at = encodeBody(body, bytes, out, at, exchange.chunkedDownstream, exchange.requestParser.head.teTrailers);
     if (at > 0 && !connection.send(at) && !body.done) exchange.upstream!.connection.pause();
     if (body.done) {
       this.#finishResponse(exchange, next < to);

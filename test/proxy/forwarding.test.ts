@@ -49,7 +49,9 @@ test("a chunked request is framed anew and its trailers follow", async () => {
   await using origin = await RawOrigin.start();
   await using proxy = await startProxy({ origins: [origin.port] });
   await using client = await proxy.connect();
-  client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nX-T: 1\r\n\r\n");
+  client.send(
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nX-T: 1\r\n\r\n",
+  );
   const upstream = await origin.connection();
   assert.match(await upstream.takeThrough("\r\n\r\n"), /\r\ntransfer-encoding: chunked\r\n\r\n$/);
   assert.equal(await upstream.takeThrough("0\r\nX-T: 1\r\n\r\n"), "5\r\nabcde\r\n0\r\nX-T: 1\r\n\r\n");

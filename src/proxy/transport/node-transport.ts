@@ -198,7 +198,10 @@ async function listen(
   });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  server.listen({ host: options.host === "" ? "::" : options.host, port: options.port, backlog: options.backlog }, resolve);
+  server.listen(
+    { host: options.host === "" ? "::" : options.host, port: options.port, backlog: options.backlog },
+    resolve,
+  );
   try {
     await promise;
   } catch (error) {

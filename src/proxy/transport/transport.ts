@@ -72,7 +72,10 @@ export interface Transport {
    * `accept` is called for each connection and returns its handler, or null to refuse it at once. Rejects with the
    * system's error (EADDRINUSE, EACCES) when the address cannot be bound.
    */
-  listen(options: ListenOptions, accept: (connection: Connection) => ConnectionHandler | null): Promise<TransportListener>;
+  listen(
+    options: ListenOptions,
+    accept: (connection: Connection) => ConnectionHandler | null,
+  ): Promise<TransportListener>;
   /** Starts connecting; onConnect or onClose tells the outcome, never before this returns. */
   connect(options: ConnectOptions, handler: ConnectionHandler): Connection;
 }

@@ -28,7 +28,8 @@ test("authorities are split into host and port", () => {
 test("ports are plain decimal numbers up to 65535", () => {
   assert.equal(parsePort("0"), 0);
   assert.equal(parsePort("8080"), 8_080);
-  for (const text of ["", " 80", "80 ", "1e3", "0x50", "-1", "65536", "123456"]) assert.equal(parsePort(text), null, text);
+  for (const text of ["", " 80", "80 ", "1e3", "0x50", "-1", "65536", "123456"])
+    assert.equal(parsePort(text), null, text);
 });
 
 test("IPv6 addresses are bracketed when joined with a port", () => {
@@ -43,7 +44,8 @@ test("addresses are told from names", () => {
 });
 
 test("host names follow RFC 1123, with the underscores that Kubernetes users have", () => {
-  for (const name of ["a", "a-b.c", "my_service.default.svc.cluster.local", "1.example"]) assert.ok(isHostName(name), name);
+  for (const name of ["a", "a-b.c", "my_service.default.svc.cluster.local", "1.example"])
+    assert.ok(isHostName(name), name);
   for (const name of ["", "-a", "a-", "a..b", ".a", "a.", "a b", "a/b", "ä", "x".repeat(64), `${"a.".repeat(127)}a`]) {
     assert.ok(!isHostName(name), name);
   }
