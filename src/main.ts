@@ -3,6 +3,7 @@
 // that an old Node.js gets a sentence and not a syntax error, then so that `version` does not load a proxy.
 
 import type { CommandContext, Invocation, ProcessControl, RunCommand, StopReason } from "./cli/index.ts";
+import type { Clock } from "./core/index.ts";
 import { oldNodeMessage } from "./cli/node-version.ts";
 
 /** By command name; `help` runs here. */
@@ -17,8 +18,12 @@ const loaders: Readonly<Record<string, () => Promise<RunCommand>>> = {
 /** Exit codes of a process that a signal ended: 128 + the signal's number. */
 const signalExitCodes = { SIGTERM: 143, SIGINT: 130, SIGPIPE: 141 } as const;
 
+/** Signals within this time of the first are taken for the same one. */
+const sameSignalMs = 200;
+
 async function main(argv: readonly string[]): Promise<number> {
   const { commandTable, createTerminal, parseCommandLine, reportFailure } = await import("./cli/index.ts");
+  const { systemClock } = await import("./core/index.ts");
   const terminal = createTerminal(process.stdout, process.stderr, process.env);
   let isServing = false;
   handleLostReaders(() => isServing);
@@ -29,7 +34,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const takeControl = () => {
     isServing = true;
     process.off("uncaughtException", onUncaught);
-    return controlProcess();
+    return controlProcess(systemClock);
   };
   try {
     invocation = parseCommandLine(argv, commandTable);
@@ -81,12 +86,13 @@ function handleLostReaders(isServing: () => boolean): void {
   }
 }
 
-function controlProcess(): ProcessControl {
+function controlProcess({ nowMs }: Clock): ProcessControl {
   const { promise, resolve } = Promise.withResolvers<StopReason>();
-  let stopping = false;
+  let stoppedAtMs: number | null = null;
   const stop = (reason: StopReason, exitCodeAtOnce: number) => {
-    if (stopping) process.exit(exitCodeAtOnce);
-    stopping = true;
+    stoppedAtMs ??= nowMs();
+    // Under npm, one Ctrl-C arrives twice: from the terminal, and passed on by npm.
+    if (nowMs() - stoppedAtMs > sameSignalMs) process.exit(exitCodeAtOnce);
     resolve(reason);
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -99,8 +105,8 @@ function controlProcess(): ProcessControl {
 const refusal = oldNodeMessage(process.versions.node);
 if (refusal === null) {
   const exitCode = await main(process.argv.slice(2));
-  // Exits once all output is written, or is known to be lost.
-  process.stdout.write("", (error) => process.exit(error instanceof Error ? signalExitCodes.SIGPIPE : exitCode));
+  // Exits once all output is written. When it could not be, handleLostReaders has the word first.
+  process.stdout.write("", () => setImmediate(() => process.exit(exitCode)));
 } else {
   process.stderr.write(refusal);
   process.exit(1);

@@ -3,13 +3,13 @@
 
 import { parsePaths, type CommandContext, type OptionValues } from "../cli/index.ts";
 import { formatHostPort } from "../core/index.ts";
-import { drainDeadlineMs, serveOptionsFrom } from "./serve-options.ts";
+import { serveOptionsFrom } from "./serve-options.ts";
 import { serveUntilStopped } from "./serve-until-stopped.ts";
 
 /** The command. */
 export async function runGateway(values: OptionValues, context: CommandContext): Promise<number> {
   const options = serveOptionsFrom(values, parsePaths(values), null);
-  return await serveUntilStopped(options, drainDeadlineMs(values), context, ({ dataPlane, logger }) => {
+  return await serveUntilStopped(options, context, ({ dataPlane, logger }) => {
     const addresses = dataPlane.listeners().map(({ address, port }) => formatHostPort(address, port));
     logger.info("gateway is ready", { listeners: addresses.join(",") });
   });

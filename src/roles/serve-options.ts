@@ -23,6 +23,8 @@ export interface ServeOptions {
   readonly accessLog: { readonly format: "text" | "json"; /** null = stdout. */ readonly file: string | null } | null;
   readonly logLevel: LogLevel;
   readonly logFormat: "text" | "json";
+  /** How long requests in flight may take to finish once the process has to end. */
+  readonly drainMs: number;
 }
 
 /** Reads the options that all serving commands share. The mesh is off unless the command has --mesh-port. */
@@ -51,10 +53,6 @@ export function serveOptionsFrom(
         : { format: accessLog as "text" | "json", file: values.optionalText("access-log-file") },
     logLevel: values.text("log-level") as LogLevel,
     logFormat: values.text("log-format") as "text" | "json",
+    drainMs: values.number("drain-seconds") * 1000,
   };
-}
-
-/** --drain-seconds in milliseconds. */
-export function drainDeadlineMs(values: OptionValues): number {
-  return values.number("drain-seconds") * 1000;
 }

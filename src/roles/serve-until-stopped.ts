@@ -1,39 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a serving command: start, say so, wait for a reason to stop, drain, exit code.
 
-import { exitCodes, type CommandContext, type ProcessControl } from "../cli/index.ts";
+import { exitCodes, type CommandContext, type StopReason } from "../cli/index.ts";
 import { messageOf } from "../core/index.ts";
+import type { Logger } from "../telemetry/port.ts";
 import type { ServeOptions } from "./serve-options.ts";
 import { startServing, type Serving } from "./serve.ts";
 
 /**
- * Serves until a signal comes. 0 when all requests in flight could finish within `drainMs`, else 1. `onReady` is called
- * once everything is served.
+ * Serves until a signal comes. 0 when all requests in flight could finish within `options.drainMs`, else 1. `onReady`
+ * is called once everything is served.
  */
 export async function serveUntilStopped(
   options: ServeOptions,
-  drainMs: number,
-  context: CommandContext,
+  { terminal, takeControl }: CommandContext,
   onReady: (serving: Serving) => void,
 ): Promise<number> {
-  const { terminal } = context;
-  const control = context.takeControl();
-  const deps = { writeLog: (line: string) => terminal.err(`${line}\n`), colour: terminal.errColour };
-  const serving = await startServing(options, deps);
+  const control = takeControl();
+  const { promise: quitRequested, resolve: onQuit } = Promise.withResolvers<void>();
+  const writeLog = (line: string) => terminal.err(`${line}\n`);
+  const serving = await startServing(options, { writeLog, colour: terminal.errColour, onQuit });
   control.onReopen(() => serving.reopenLogs());
   onReady(serving);
-  return await waitAndDrain(serving, control, drainMs);
+  const reason = await Promise.race([control.stopRequested, quitRequested.then(() => "quit" as const)]);
+  logReason(reason, serving.logger);
+  const { abandoned } = await serving.stopGracefully(options.drainMs);
+  const isOrderly = reason === "quit" || reason.kind === "signal";
+  return isOrderly && abandoned === 0 ? exitCodes.ok : exitCodes.failure;
 }
 
-async function waitAndDrain(serving: Serving, control: ProcessControl, drainMs: number): Promise<number> {
-  const reason = await control.stopRequested;
-  const { logger } = serving;
-  if (reason.kind === "signal") {
+function logReason(reason: StopReason | "quit", logger: Logger): void {
+  if (reason === "quit") {
+    logger.info("asked to quit over the admin port");
+  } else if (reason.kind === "signal") {
     logger.info("signal received", { signal: reason.signal });
   } else {
     logger.error("uncaught exception: finishing what is in flight, then exiting", { error: messageOf(reason.error) });
-    if (logger.enabled("debug") && reason.error instanceof Error) logger.debug("stack", { stack: reason.error.stack });
+    if (reason.error instanceof Error) logger.debug("stack of the uncaught exception", { stack: reason.error.stack });
   }
-  const { abandoned } = await serving.stopGracefully(drainMs);
-  return abandoned === 0 && reason.kind === "signal" ? exitCodes.ok : exitCodes.failure;
 }

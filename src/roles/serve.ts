@@ -1,41 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// The composition root of everything that serves: logger, metrics, access log, data plane, configuration. Owns what it
-// starts and stops it in the reverse order. Signals are main.ts's.
+// The composition root of everything that serves: configuration flows into the data plane, the admin pages look at both.
+// Owns what it starts and stops it in the reverse order. Signals are main.ts's.
 
-import { randomFillSync } from "node:crypto";
-import { lookup } from "node:dns/promises";
 import { CliError, exitCodes } from "../cli/index.ts";
 import { createConfigLoop, createFileSource, type ConfigLoop, type FileSource } from "../config/index.ts";
-import { messageOf, systemClock, type Cancel, type Clock } from "../core/index.ts";
+import { messageOf, type Cancel } from "../core/index.ts";
 import { formatProblem, type EndpointSnapshot, type Problem, type RoutingSnapshot } from "../model/index.ts";
-import { createDataPlane, createNodeTransport, defaultDataPlaneOptions, type DataPlane } from "../proxy/index.ts";
+import type { DataPlane, DrainResult } from "../proxy/index.ts";
 import {
-  createAccessLog,
-  createByteSink,
-  createLogger,
-  createRequestMetrics,
-  MetricsRegistry,
-  type BufferedAccessLog,
+  createAdminServer,
+  type AdminOptions,
+  type AdminServer,
+  type Readiness,
   type RequestTotals,
   type RootLogger,
-  type StoredRequestMetrics,
 } from "../telemetry/index.ts";
 import type { ListenerStatus, Logger } from "../telemetry/port.ts";
+import { listRoutes, renderRoutes, routeData } from "./route-list.ts";
 import type { ServeOptions } from "./serve-options.ts";
-
-export interface ServeDeps {
-  /** Takes one line of the log, without its line break. */
-  readonly writeLog: (line: string) => void;
-  /** Whether log levels may be coloured. */
-  readonly colour: boolean;
-}
+import { createParts, type Parts, type ServeDeps } from "./serve-parts.ts";
+import { versionInfo } from "./version.ts";
 
 /** A process that serves. */
 export interface Serving {
   readonly logger: RootLogger;
   readonly dataPlane: DataPlane;
-  /** False before everything configured is served, and while draining. */
-  ready(): boolean;
+  /** Where the admin pages, the readiness probe and the metrics really are. */
+  readonly admin: AdminOptions;
+  /** LIVE from the first configuration, with every listener bound, until draining begins. */
+  readiness(): Readiness;
   /** What is in force now. */
   routing(): RoutingSnapshot;
   endpoints(): EndpointSnapshot;
@@ -44,14 +37,12 @@ export interface Serving {
   requestTotals(): readonly RequestTotals[];
   /** Opens log files again, after they were rotated. */
   reopenLogs(): void;
-  /** Stops accepting, finishes what is in flight for at most `deadlineMs`, then stops everything. */
-  stopGracefully(deadlineMs: number): Promise<{ readonly abandoned: number }>;
+  /** Stops accepting, finishes what is in flight for at most `deadlineMs`, then stops everything. Call it once. */
+  stopGracefully(deadlineMs: number): Promise<DrainResult>;
   /** Stops everything at once. Harmless when it is stopped already. */
   stop(): Promise<void>;
 }
 
-/** Series of request metrics before new label sets are lumped together. */
-const maxMetricSeries = 10_000;
 const retryBindMs = 10_000;
 
 /**
@@ -59,7 +50,7 @@ const retryBindMs = 10_000;
  * CliError that says what to do when that is not possible, and leaves nothing running then.
  */
 export async function startServing(options: ServeOptions, deps: ServeDeps): Promise<Serving> {
-  const serving = new Server(options, createParts(options, deps));
+  const serving = new Server(options, createParts(options, deps), deps.onQuit);
   try {
     await serving.start();
   } catch (error) {
@@ -69,59 +60,30 @@ export async function startServing(options: ServeOptions, deps: ServeDeps): Prom
   return serving;
 }
 
-/** What needs nothing of the others but what it is given. */
-interface Parts {
-  readonly clock: Clock;
-  readonly logger: RootLogger;
-  readonly registry: MetricsRegistry;
-  readonly metrics: StoredRequestMetrics;
-  readonly accessLog: BufferedAccessLog | null;
-  readonly dataPlane: DataPlane;
-}
-
-function createParts(options: ServeOptions, deps: ServeDeps): Parts {
-  const clock = systemClock;
-  const { logLevel: level, logFormat: format, identity, portMap, defaultBind } = options;
-  const logger = createLogger({ level, format, colour: deps.colour, write: deps.writeLog, clock });
-  const registry = new MetricsRegistry();
-  const metrics = createRequestMetrics(registry, { maxSeries: maxMetricSeries });
-  const accessLog = openAccessLog(options, logger, clock);
-  const dataPlane = createDataPlane(
-    {
-      transport: createNodeTransport(),
-      clock,
-      random: Math.random,
-      logger: logger.child("proxy"),
-      metrics,
-      accessLog,
-      resolveHost: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
-      fillRandom: (bytes) => void randomFillSync(bytes),
-    },
-    { ...defaultDataPlaneOptions, identity, portMap, defaultBind },
-  );
-  registry.addSource(() => dataPlane.samples());
-  if (accessLog !== null) registry.addSource(accessLog.samples);
-  return { clock, logger, registry, metrics, accessLog, dataPlane };
-}
-
 class Server implements Serving {
   readonly #options: ServeOptions;
   readonly #parts: Parts;
   readonly #configLogger: Logger;
+  readonly #onQuit: () => void;
+  admin: AdminOptions;
+  #adminServer: AdminServer | null = null;
   #loop: ConfigLoop | null = null;
   #source: FileSource | null = null;
   #routing: RoutingSnapshot = { version: "", listeners: [], routeTables: new Map(), clusters: new Map() };
   #endpoints: EndpointSnapshot = { version: "", endpoints: new Map() };
   #problems: readonly Problem[] = [];
   #applied: Promise<void> = Promise.resolve();
-  #ready = false;
+  #readiness: Readiness = { state: "INITIALIZING", reason: "the first configuration is not applied yet" };
+  #drained: Promise<DrainResult> | null = null;
   #cancelRetry: Cancel | null = null;
   #stopped: Promise<void> | null = null;
 
-  constructor(options: ServeOptions, parts: Parts) {
+  constructor(options: ServeOptions, parts: Parts, onQuit: () => void) {
     this.#options = options;
     this.#parts = parts;
     this.#configLogger = parts.logger.child("config");
+    this.#onQuit = onQuit;
+    this.admin = options;
   }
 
   get logger(): RootLogger {
@@ -133,16 +95,18 @@ class Server implements Serving {
   }
 
   async start(): Promise<void> {
+    // First, so that whoever probes hears that we are not ready yet instead of nothing.
+    await this.#startAdmin();
     await this.#startConfig();
     this.#refuseUnreadablePaths();
     for (const listener of this.dataPlane.listeners()) if (listener.error !== null) throw bindError(listener);
     if (this.#routing.listeners.length === 0) this.#warnOfNothing();
     this.#cancelRetry = this.#parts.clock.every(retryBindMs, () => this.#retryListeners());
-    this.#ready = true;
+    this.#readiness = { state: "LIVE", reason: "" };
   }
 
-  ready(): boolean {
-    return this.#ready;
+  readiness(): Readiness {
+    return this.#readiness;
   }
 
   routing(): RoutingSnapshot {
@@ -166,14 +130,10 @@ class Server implements Serving {
     this.logger.info("log files reopened");
   }
 
-  async stopGracefully(deadlineMs: number): Promise<{ readonly abandoned: number }> {
-    this.#ready = false;
-    this.#stopConfig();
-    this.logger.info("draining", { deadline_ms: deadlineMs });
-    const { abandoned } = await this.dataPlane.drain(deadlineMs);
-    if (abandoned > 0) this.logger.warning("drain deadline passed", { abandoned });
+  async stopGracefully(deadlineMs: number): Promise<DrainResult> {
+    const result = await this.#drain(deadlineMs);
     await this.stop();
-    return { abandoned };
+    return result;
   }
 
   stop(): Promise<void> {
@@ -181,12 +141,53 @@ class Server implements Serving {
     return this.#stopped;
   }
 
+  #drain(deadlineMs: number): Promise<DrainResult> {
+    this.#drained ??= this.#drainOnce(deadlineMs);
+    return this.#drained;
+  }
+
+  async #drainOnce(deadlineMs: number): Promise<DrainResult> {
+    this.#readiness = { state: "DRAINING", reason: "draining: no new connections are taken" };
+    this.#stopConfig();
+    this.logger.info("draining", { deadline_ms: deadlineMs });
+    const result = await this.dataPlane.drain(deadlineMs);
+    if (result.abandoned > 0) this.logger.warning("drain deadline passed", { abandoned: result.abandoned });
+    return result;
+  }
+
   async #stopAll(): Promise<void> {
-    this.#ready = false;
+    this.#readiness = { state: "DRAINING", reason: "stopping" };
     this.#stopConfig();
     await this.dataPlane.stop();
+    await this.#adminServer?.close();
     await this.#parts.accessLog?.close();
     this.logger.info("stopped");
+  }
+
+  async #startAdmin(): Promise<void> {
+    const { clock, logger, registry, dataPlane } = this.#parts;
+    const routes = () => listRoutes(this.#routing, { role: null, port: null });
+    const deps = {
+      clock,
+      logger,
+      registry,
+      version: versionInfo().version,
+      config: () => ({ routing: this.#routing, endpoints: this.#endpoints, problems: this.#problems }),
+      listeners: () => dataPlane.listeners(),
+      clusters: () => dataPlane.clusters(),
+      routes: { text: () => renderRoutes(routes(), null, (title) => title), data: () => routes().map(routeData) },
+      readiness: () => this.#readiness,
+      quit: this.#onQuit,
+      drainListeners: () => this.#drainOnRequest(),
+    };
+    this.#adminServer = createAdminServer(deps, this.#options);
+    this.admin = await this.#adminServer.listen();
+  }
+
+  #drainOnRequest(): void {
+    this.#drain(this.#options.drainMs).catch((error: unknown) => {
+      this.logger.error("draining failed", { error: messageOf(error) });
+    });
   }
 
   /** Resolves when the first configuration is applied. */
@@ -214,6 +215,8 @@ class Server implements Serving {
   #applyRouting(snapshot: RoutingSnapshot): void {
     this.#routing = snapshot;
     this.#applied = this.dataPlane.applyRouting(snapshot);
+    // `start` waits for the first; later ones have nobody else to tell.
+    this.#applied.catch((error: unknown) => this.logger.error("applying routes failed", { error: messageOf(error) }));
   }
 
   #applyEndpoints(snapshot: EndpointSnapshot): void {
@@ -251,20 +254,6 @@ class Server implements Serving {
   #retryListeners(): void {
     if (this.dataPlane.listeners().every(({ error }) => error === null)) return;
     this.#applyRouting(this.#routing);
-  }
-}
-
-function openAccessLog({ accessLog }: ServeOptions, logger: RootLogger, clock: Clock): BufferedAccessLog | null {
-  if (accessLog === null) return null;
-  const { file, format } = accessLog;
-  const onError = (message: string, error: Error) =>
-    logger.child("access-log").error(message, { error: messageOf(error) });
-  try {
-    const target = file === null ? ({ kind: "stdout" } as const) : ({ kind: "file", path: file } as const);
-    return createAccessLog({ format, clock, sink: createByteSink({ target, clock, onError }) });
-  } catch (error) {
-    const message = `cannot open the access log ${file}: ${messageOf(error)}`;
-    throw new CliError(exitCodes.failure, message, "Name another --access-log-file.", { cause: error });
   }
 }
 

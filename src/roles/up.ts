@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // `naru up`: gateway and mesh in one process, and on stdout what is served where.
 
-import { countOf, parsePaths, type CommandContext, type OptionValues, type Terminal } from "../cli/index.ts";
+import {
+  countOf,
+  parsePaths,
+  type BindAddress,
+  type CommandContext,
+  type OptionValues,
+  type Terminal,
+} from "../cli/index.ts";
 import { formatHostPort } from "../core/index.ts";
 import { formatProblem, type RoutingSnapshot } from "../model/index.ts";
 import type { ListenerStatus } from "../telemetry/port.ts";
 import { listRoutes, renderRoutes } from "./route-list.ts";
-import { drainDeadlineMs, serveOptionsFrom } from "./serve-options.ts";
+import { serveOptionsFrom } from "./serve-options.ts";
 import { serveUntilStopped } from "./serve-until-stopped.ts";
 import type { Serving } from "./serve.ts";
 
 /** The command. */
 export async function runUp(values: OptionValues, context: CommandContext): Promise<number> {
   const options = serveOptionsFrom(values, parsePaths(values), values.number("mesh-port"));
-  return await serveUntilStopped(options, drainDeadlineMs(values), context, (serving) =>
-    writeOverview(context.terminal, serving),
-  );
+  return await serveUntilStopped(options, context, (serving) => writeOverview(context.terminal, serving));
 }
 
 /** URLs, routes and problems of what is served now. */
@@ -26,6 +31,10 @@ export function writeOverview(terminal: Terminal, serving: Serving): void {
   terminal.out(`${terminal.tone("good", "naru is up")}: stop it with Ctrl-C\n`);
   heading("Addresses");
   for (const listener of dataPlane.listeners()) terminal.out(`  ${listenerText(listener, routing)}\n`);
+  const { admin, status, stats } = serving.admin;
+  terminal.out(`  ${urlOf(admin)}  admin pages\n`);
+  terminal.out(`  ${urlOf(stats)}stats/prometheus  metrics\n`);
+  terminal.out(`  ${urlOf(status)}healthz/ready  readiness\n`);
   heading("Routes");
   const listed = listRoutes(routing, { role: null, port: null });
   if (listed.length === 0) terminal.out("  none\n");
@@ -41,7 +50,7 @@ export function writeOverview(terminal: Terminal, serving: Serving): void {
 }
 
 function listenerText(status: ListenerStatus, routing: RoutingSnapshot): string {
-  const url = `http://${formatHostPort(reachable(status.address), status.port)}/`;
+  const url = urlOf({ host: status.address, port: status.port });
   const spec = routing.listeners.find(({ name }) => name === status.name);
   if (status.role === "mesh") {
     const ports = [...(spec?.tables.keys() ?? [])].join(", ");
@@ -52,7 +61,8 @@ function listenerText(status: ListenerStatus, routing: RoutingSnapshot): string 
   return `${url}  gateway port ${status.configuredPort}: hosts ${hosts.join(", ") || "none"}`;
 }
 
-/** An address that a browser on this machine can open. */
-function reachable(address: string): string {
-  return address === "" || address === "::" || address === "0.0.0.0" ? "localhost" : address;
+/** What a browser on this machine can open. */
+function urlOf({ host, port }: BindAddress): string {
+  const isEverywhere = host === "" || host === "::" || host === "0.0.0.0";
+  return `http://${formatHostPort(isEverywhere ? "localhost" : host, port)}/`;
 }
