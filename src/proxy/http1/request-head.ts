@@ -50,9 +50,4 @@ export class RequestHead extends MessageHead {
     if (this.targetStart === this.pathStart && this.targetEnd === this.pathEnd) return this.path();
     return textOf(this.bytes, this.base + this.targetStart, this.base + this.targetEnd);
   }
-
-  /** Whether a body follows. */
-  get hasBody(): boolean {
-    return this.chunked || this.contentLength > 0;
-  }
 }
