@@ -234,6 +234,9 @@ describe("file source", { timeout: 20_000 }, () => {
     await write("a.yaml", "1");
     await write("notes.txt", "1");
     await utimes(at("a.yaml"), 1, 1);
+    source.clock.advance(5_000);
+    // As much work as a look at the folder, so that one has passed in between.
+    for (let round = 0; round < 3; round++) await readPaths([folder]);
     await write("b.yaml", "1");
     await source.until("a.yaml=1", "b.yaml=1");
     const shown = source.changes.map(({ files }) => files.join());
