@@ -64,15 +64,15 @@ export class MessageHead {
   }
 
   /**
-   * All values of a name joined with ", " (cookie: "; ", RFC 6265 §5.4), or null. Lines that a Connection field
-   * nominated do not exist here.
+   * All values of a name joined with "," as Envoy matches them (cookie: "; ", RFC 6265 §5.4), or null. Lines that a
+   * Connection field nominated do not exist here.
    */
   header(lowerCaseName: string): string | null {
     let joined: string | null = null;
     for (let index = 0; index < this.headerCount; index++) {
       if (!this.#isNamed(index, lowerCaseName)) continue;
       const value = this.value(index);
-      joined = joined === null ? value : joined + (lowerCaseName === "cookie" ? "; " : ", ") + value;
+      joined = joined === null ? value : joined + (lowerCaseName === "cookie" ? "; " : ",") + value;
     }
     return joined;
   }

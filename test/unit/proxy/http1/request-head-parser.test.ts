@@ -450,7 +450,7 @@ describe("RequestHeadParser", () => {
     head.bytes = copy;
     head.base = 7;
     assert.equal(head.header("cookie"), "a=1; b=2");
-    assert.equal(head.header("x"), "1, 2");
+    assert.equal(head.header("x"), "1,2");
     assert.equal(head.header(longName), "v");
     assert.equal(head.header("y"), null);
     assert.equal(head.header("x-gone"), null);
