@@ -2,7 +2,6 @@
 // Runs the real program as a child with piped output, as a shell script would.
 
 import { spawn, type ChildProcessByStdio } from "node:child_process";
-import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Readable } from "node:stream";
 
@@ -35,12 +34,23 @@ export function startNaru(args: readonly string[], env: Readonly<Record<string, 
     cwd: samplesFolder,
     env: { PATH: process.env["PATH"] ?? "", ...env },
     stdio: ["ignore", "pipe", "pipe"],
+    // No child outlives a test that hangs.
+    signal: AbortSignal.timeout(25_000),
+    killSignal: "SIGKILL",
   });
+  child.on(
+    "error",
+    (error) =>
+      (written.stderr += `${error.message}
+`),
+  );
   const written = { stdout: "", stderr: "" };
+  child.on("error", (error) => (written.stderr += `${error.message}\n`));
   for (const stream of ["stdout", "stderr"] as const) {
     child[stream].setEncoding("utf8").on("data", (text: string) => (written[stream] += text));
   }
-  const ended = once(child, "close").then(([code]: unknown[]) => ({ code: code as number | null, ...written }));
+  const { promise: ended, resolve } = Promise.withResolvers<RunResult>();
+  child.on("close", (code) => resolve({ code, ...written }));
   return {
     process: child,
     stdout: () => written.stdout,
