@@ -86,13 +86,13 @@ function handleLostReaders(isServing: () => boolean): void {
   }
 }
 
-function controlProcess({ nowMs }: Clock): ProcessControl {
+function controlProcess(clock: Clock): ProcessControl {
   const { promise, resolve } = Promise.withResolvers<StopReason>();
   let stoppedAtMs: number | null = null;
   const stop = (reason: StopReason, exitCodeAtOnce: number) => {
-    stoppedAtMs ??= nowMs();
+    stoppedAtMs ??= clock.nowMs();
     // Under npm, one Ctrl-C arrives twice: from the terminal, and passed on by npm.
-    if (nowMs() - stoppedAtMs > sameSignalMs) process.exit(exitCodeAtOnce);
+    if (clock.nowMs() - stoppedAtMs > sameSignalMs) process.exit(exitCodeAtOnce);
     resolve(reason);
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) {

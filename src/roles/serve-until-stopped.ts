@@ -13,10 +13,11 @@ import { startServing, type Serving } from "./serve.ts";
  */
 export async function serveUntilStopped(
   options: ServeOptions,
-  { terminal, takeControl }: CommandContext,
+  context: CommandContext,
   onReady: (serving: Serving) => void,
 ): Promise<number> {
-  const control = takeControl();
+  const { terminal } = context;
+  const control = context.takeControl();
   const { promise: quitRequested, resolve: onQuit } = Promise.withResolvers<void>();
   const writeLog = (line: string) => terminal.err(`${line}\n`);
   const serving = await startServing(options, { writeLog, colour: terminal.errColour, onQuit });
