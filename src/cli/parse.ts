@@ -3,9 +3,8 @@
 // what was probably meant.
 
 import { parseArgs } from "node:util";
-import { parsePort } from "../core/index.ts";
+import { parsePort, suggestWord } from "../core/index.ts";
 import { usageError, type CommandSpec, type OptionSpec } from "./command.ts";
-import { suggestWord } from "./suggest.ts";
 
 /** What the user asked for. */
 export type Invocation =

@@ -3,4 +3,5 @@
 
 export * from "./problem.ts";
 export type * from "./resources.ts";
+export * from "./retry-on.ts";
 export * from "./snapshot.ts";

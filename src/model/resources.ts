@@ -3,6 +3,7 @@
 // Kubernetes' own; names differ from theirs only where a unit is added. Readonly and serialisable.
 
 import type { Position, ResourceRef } from "./problem.ts";
+import type { RetryOn } from "./retry-on.ts";
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -107,8 +108,8 @@ export interface RetrySpec {
   readonly attempts: number;
   /** 0 = the route timeout. */
   readonly perTryTimeoutMs: number;
-  /** Lower-case Envoy retry-on tokens, without the numeric ones. */
-  readonly retryOn: readonly string[];
+  /** Without the numeric words, which are status codes. */
+  readonly retryOn: readonly RetryOn[];
   readonly retriableStatusCodes: readonly number[];
   /** Base interval of the exponential backoff. */
   readonly backoffMs: number;

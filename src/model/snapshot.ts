@@ -4,6 +4,7 @@
 
 import type { Position, ResourceRef } from "./problem.ts";
 import type { Labels, LoadBalancer, StringMatch } from "./resources.ts";
+import type { RetryOn } from "./retry-on.ts";
 
 export interface RoutingSnapshot {
   /** Hash of the content: equal versions route alike. */
@@ -117,23 +118,6 @@ export interface RetryPolicy {
   /** Wait before retry N: uniform in [0, (2^N − 1) × base), at most 10 × base (Envoy). */
   readonly backoffMs: number;
 }
-
-/** Envoy's retry-on conditions that HTTP/1.1 can meet. gRPC conditions are kept by name and act once HTTP/2 is served. */
-export type RetryOn =
-  | "5xx"
-  | "gateway-error"
-  | "reset"
-  | "reset-before-request"
-  | "connect-failure"
-  | "retriable-4xx"
-  | "retriable-status-codes"
-  | "refused-stream"
-  | "envoy-ratelimited"
-  | "cancelled"
-  | "deadline-exceeded"
-  | "internal"
-  | "resource-exhausted"
-  | "unavailable";
 
 export interface ClusterSpec {
   /** Istio's: `outbound|<port>|<subset>|<host>`. */

@@ -1,45 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTPRetry of a VirtualService, and Envoy's retry-on words.
 
-import type { RetrySpec } from "../../model/index.ts";
+import { defaultRetries, retryOnConditions, type RetryOn, type RetrySpec } from "../../model/index.ts";
 import { durationMs } from "./duration.ts";
 import { excerpt, type Place } from "./place.ts";
 import { isOneOf, object, optional, unserved, type Decoder } from "./schema.ts";
 import { int, maxInt32, text } from "./values.ts";
 
-/** Istio's policy for a rule that says how often but not when (pilot retry.go). */
-const defaultRetryOn: readonly string[] = [
-  "connect-failure",
-  "refused-stream",
-  "unavailable",
-  "cancelled",
-  "retriable-status-codes",
-];
-
-/** Envoy's words (router filter, x-envoy-retry-on and x-envoy-retry-grpc-on). */
-const servedWords: ReadonlySet<string> = new Set([
-  "5xx",
-  "gateway-error",
-  "reset",
-  "reset-before-request",
-  "connect-failure",
-  "envoy-ratelimited",
-  "retriable-4xx",
-  "refused-stream",
-  "retriable-status-codes",
-  "cancelled",
-  "deadline-exceeded",
-  "internal",
-  "resource-exhausted",
-  "unavailable",
-]);
 const unservedWords: ReadonlySet<string> = new Set(["retriable-headers", "http3-post-connect-failure"]);
 
-/** Envoy's base interval of the backoff. */
-const defaultBackoffMs = 25;
-
 interface RetryOnWords {
-  readonly words: readonly string[];
+  readonly words: readonly RetryOn[];
   readonly statusCodes: readonly number[];
 }
 
@@ -64,9 +35,9 @@ export const retries: Decoder<RetrySpec> = object(
     return {
       attempts,
       perTryTimeoutMs: fields.perTryTimeout ?? 0,
-      retryOn: fields.retryOn?.words ?? defaultRetryOn,
+      retryOn: fields.retryOn?.words ?? defaultRetries.on,
       retriableStatusCodes: fields.retryOn?.statusCodes ?? [],
-      backoffMs: fields.backoff ?? defaultBackoffMs,
+      backoffMs: fields.backoff ?? defaultRetries.backoffMs,
     };
   },
 );
@@ -74,11 +45,11 @@ export const retries: Decoder<RetrySpec> = object(
 function retryOnWords(place: Place): RetryOnWords | undefined {
   const value = text(place);
   if (value === undefined) return undefined;
-  const words = new Set<string>();
+  const words = new Set<RetryOn>();
   const statusCodes = new Set<number>();
   for (const written of value.split(",")) {
     const word = written.trim().toLowerCase();
-    if (servedWords.has(word)) words.add(word);
+    if (isServed(word)) words.add(word);
     else if (/^[1-5]\d\d$/.test(word)) statusCodes.add(Number(word));
     else if (unservedWords.has(word)) {
       place.warn("UNSERVED_FIELD", `retrying on ${word} is not served yet: such failures are not retried`);
@@ -86,6 +57,10 @@ function retryOnWords(place: Place): RetryOnWords | undefined {
       place.warn("VALUE", `${excerpt(word)} is no condition to retry on and is ignored; remove it`);
   }
   if (statusCodes.size > 0) words.add("retriable-status-codes");
-  if (words.size === 0 && value.trim() === "") return { words: defaultRetryOn, statusCodes: [] };
+  if (words.size === 0 && value.trim() === "") return { words: defaultRetries.on, statusCodes: [] };
   return { words: [...words], statusCodes: [...statusCodes] };
+}
+
+function isServed(word: string): word is RetryOn {
+  return retryOnConditions.some((condition) => condition === word);
 }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { editDistance, suggestWord } from "../../../src/cli/suggest.ts";
+import { editDistance, suggestWord } from "../../../src/core/suggest.ts";
 
 suite("suggestWord", () => {
   const commands = ["gateway", "up", "validate", "routes", "version"];
