@@ -134,7 +134,7 @@ function renderVerdicts(terminal: Terminal, verdicts: readonly RouteVerdict[]): 
     String(index + 1),
     describeMatch(verdict.route.match),
     verdictText(verdict),
-    describeOrigin(verdict.route.origin),
+    shortOrigin(verdict.route.origin),
     describePosition(verdict.route.origin),
   ]);
   const columns = [
@@ -145,6 +145,11 @@ function renderVerdicts(terminal: Terminal, verdicts: readonly RouteVerdict[]): 
     { title: "FROM" },
   ];
   return renderTable(columns, rows, terminal.width, (text) => terminal.tone("dim", text));
+}
+
+/** Routes come from VirtualServices, and tables are narrow: `shop/cart http[0].match[1]`. */
+function shortOrigin({ resource, path }: RouteSpec["origin"]): string {
+  return `${resource.namespace}/${resource.name} ${path.replace(/^spec\./, "")}`.trimEnd();
 }
 
 function verdictText(verdict: RouteVerdict): string {
