@@ -181,8 +181,8 @@ function explain(error: unknown): string {
 
 async function closeServer(server: Server, clock: Clock): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
+  // Closes idle connections too.
   server.close(() => resolve());
-  server.closeIdleConnections();
   const cancel = clock.after(closeGraceMs, () => server.closeAllConnections());
   await promise;
   cancel();

@@ -24,7 +24,7 @@ export interface MetricFamily {
   readonly name: string;
   readonly help: string;
   readonly type: "counter" | "gauge" | "histogram";
-  /** Values in blocks; a block (all lines of one histogram series) is never torn by a record in between. */
+  /** Values in blocks, each read at once: all lines of one histogram series agree, whatever is recorded in between. */
   blocks(): Iterable<readonly MetricValue[]>;
 }
 
