@@ -12,7 +12,7 @@ export interface HostPort {
 /** 0 when not an address, else 4 or 6. Brackets and zone identifiers are not part of an address here. */
 export function ipFamily(text: string): 0 | 4 | 6 {
   const family = isIP(text);
-  return family === 4 || (family === 6 && !text.includes("%")) ? (family as 4 | 6) : 0;
+  return family === 4 || (family === 6 && !text.includes("%")) ? family : 0;
 }
 
 /** `host:port` as it appears in URLs and logs; IPv6 in brackets. */

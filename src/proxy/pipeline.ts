@@ -249,7 +249,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     exchange.growBodyCopy(payloadBytes);
     const { ranges, rangeCount } = exchange.requestBody;
     for (let index = 0; index < rangeCount * 2; index += 2) {
-      exchange.bodyCopyFill += bytes.copy(exchange.bodyCopy, exchange.bodyCopyFill, ranges[index]!, ranges[index + 1]!);
+      exchange.bodyCopyFill += bytes.copy(exchange.bodyCopy, exchange.bodyCopyFill, ranges[index], ranges[index + 1]);
     }
   }
 

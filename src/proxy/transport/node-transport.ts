@@ -90,7 +90,7 @@ class NodeConnection implements Connection {
   }
 
   open(options: ConnectOptions): void {
-    const socket = new Socket({ ...socketOptions, onread: this.#onread() } as object);
+    const socket = new Socket({ ...socketOptions, onread: this.#onread() });
     this.remoteAddress = options.host;
     this.remotePort = options.port;
     this.#attach(socket);

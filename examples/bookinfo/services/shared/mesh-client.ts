@@ -99,7 +99,7 @@ function exchange(
       path,
       headers: { ...headers, accept: "application/json", host: `${service}:${servicePort}` },
     });
-    request.once("response", (response) => readReply(response).then(resolve, reject));
+    request.once("response", (response) => void readReply(response).then(resolve, reject));
     request.once("error", (error: NodeJS.ErrnoException) => {
       const stale = request.reusedSocket && error.code === "ECONNRESET";
       reject(stale ? new ReusedConnectionError("connection was closed while idle", { cause: error }) : error);
