@@ -354,7 +354,13 @@ describe("forward actions", () => {
   });
 
   it("takes retries as written", () => {
-    const retries = { attempts: 3, perTryTimeoutMs: 500, retryOn: ["5xx"], retriableStatusCodes: [418], backoffMs: 10 } as const;
+    const retries = {
+      attempts: 3,
+      perTryTimeoutMs: 500,
+      retryOn: ["5xx"],
+      retriableStatusCodes: [418],
+      backoffMs: 10,
+    } as const;
     const { action } = actionOf({ timeoutMs: 2000, retries }, web);
     assert.ok(action.kind === "forward");
     assert.deepEqual(action.retries, {
