@@ -32,7 +32,7 @@ export class DownstreamConnection implements ConnectionHandler {
   lingering = false;
   lingerLeft = 0;
   closed = false;
-  /** `send` returned false and onDrain is still to come. */
+  /** The peer reads slowly and onDrain is still to come: no further request is begun meanwhile. */
   blocked = false;
   readonly #events: DownstreamEvents;
   /** Bytes received and not yet used: a body before its upstream, a pipelined request. Reading is paused meanwhile. */
@@ -64,6 +64,14 @@ export class DownstreamConnection implements ConnectionHandler {
     }
     const next = this.#consume(bytes, from, to);
     if (next < to && !this.lingering && !this.closed) this.#hold(bytes, next, to);
+  }
+
+  /** Sends what was written into reserved memory. False: the client reads slowly, wait for onDownstreamDrain. */
+  send(length: number): boolean {
+    this.activeAtMs = this.listener.coarse.nowMs;
+    if (this.connection.send(length)) return true;
+    this.blocked = true;
+    return false;
   }
 
   /** Offers held bytes again, and reads on when none are left. */
@@ -125,7 +133,8 @@ export class DownstreamConnection implements ConnectionHandler {
   onDrain(): void {
     this.blocked = false;
     this.activeAtMs = this.listener.coarse.nowMs;
-    if (this.exchange !== null) this.#events.onDownstreamDrain(this.exchange);
+    if (this.exchange === null) this.resumeInput();
+    else this.#events.onDownstreamDrain(this.exchange);
   }
 
   onEnd(): void {
@@ -154,6 +163,8 @@ export class DownstreamConnection implements ConnectionHandler {
     this.#consuming = true;
     try {
       while (from < to && !this.lingering && !this.closed) {
+        // A client that sends requests and does not read the answers would make us keep all of them.
+        if (this.exchange === null && this.blocked) break;
         const exchange = (this.exchange ??= this.#events.begin(this));
         if (exchange.requestState === messageState.head) {
           from = this.#events.receiveHead(exchange, bytes, from, to);

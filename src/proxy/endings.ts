@@ -60,12 +60,12 @@ export class Endings {
   }
 
   reply(exchange: Exchange, status: number, body: string, details: string, used: number, overloaded = false): number {
-    const connection = exchange.downstream!.connection;
+    const downstream = exchange.downstream!;
     const head = exchange.requestParser.head;
     if (exchange.requestState !== messageState.done) exchange.closeDownstream = true;
     exchange.responseCode = status;
     exchange.details = details;
-    const length = encodeReply(connection.reserve(body.length * 3 + replySlack), {
+    const length = encodeReply(downstream.connection.reserve(body.length * 3 + replySlack), {
       status,
       body,
       headOnly: exchange.requestState !== messageState.head && head.method === "HEAD",
@@ -76,7 +76,7 @@ export class Endings {
     });
     exchange.replyBytes = length;
     exchange.replyBodyBytes = Buffer.byteLength(body);
-    connection.send(length);
+    downstream.send(length);
     this.#stats.replies++;
     this.finish(exchange);
     return used;

@@ -257,8 +257,8 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   #sendContinue(exchange: Exchange): void {
     if (exchange.continueSent) return;
     exchange.continueSent = true;
-    const connection = exchange.downstream!.connection;
-    connection.send(writeAscii(connection.reserve(continueResponse.length), 0, continueResponse));
+    const downstream = exchange.downstream!;
+    downstream.send(writeAscii(downstream.connection.reserve(continueResponse.length), 0, continueResponse));
   }
 
   // ---- relay: response (response-relay.ts) ------------------------------------------------------------------------

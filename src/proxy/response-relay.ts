@@ -100,8 +100,8 @@ export class ResponseRelay {
     }
     // 100 answers an expectation that was never forwarded; HTTP/1.0 clients know no 1xx (RFC 9110 §15.2).
     if (code !== 100 && exchange.requestParser.head.minorVersion === 1) {
-      const connection = exchange.downstream!.connection;
-      connection.send(encodeInterimHead(connection.reserve(head.length + responseHeadSlack), head));
+      const downstream = exchange.downstream!;
+      downstream.send(encodeInterimHead(downstream.connection.reserve(head.length + responseHeadSlack), head));
     }
     exchange.responseParser.reset();
     exchange.partialFill = 0;
@@ -148,7 +148,7 @@ export class ResponseRelay {
   #relayResponse(exchange: Exchange, bytes: Buffer, from: number, to: number, withHead: boolean): number {
     const body = exchange.responseBody;
     const head = exchange.responseParser.head;
-    const connection = exchange.downstream!.connection;
+    const downstream = exchange.downstream!;
     const before = body.payloadBytes;
     let next = from;
     if (!body.done && from < to) {
@@ -161,7 +161,7 @@ export class ResponseRelay {
     const decoded = next > from;
     const payloadBytes = body.payloadBytes - before;
     const room = payloadBytes + framingBytes(payloadBytes, body.trailers);
-    const out = connection.reserve(withHead ? room + head.length + responseHeadSlack : room);
+    const out = downstream.connection.reserve(withHead ? room + head.length + responseHeadSlack : room);
     let at = 0;
     if (withHead) {
       const minor = exchange.requestParser.head.minorVersion;
@@ -179,7 +179,7 @@ export class ResponseRelay {
     }
     if (decoded)
       at = encodeBody(body, bytes, out, at, exchange.chunkedDownstream, exchange.requestParser.head.teTrailers);
-    if (at > 0 && !connection.send(at) && !body.done) exchange.upstream!.connection.pause();
+    if (at > 0 && !downstream.send(at) && !body.done) exchange.upstream!.connection.pause();
     if (body.done) {
       this.#finishResponse(exchange, next < to);
       return to;
@@ -202,8 +202,8 @@ export class ResponseRelay {
       return;
     }
     if (exchange.chunkedDownstream) {
-      const connection = exchange.downstream!.connection;
-      connection.send(writeAscii(connection.reserve(8), 0, "0\r\n\r\n"));
+      const downstream = exchange.downstream!;
+      downstream.send(writeAscii(downstream.connection.reserve(8), 0, "0\r\n\r\n"));
     }
     this.#finishResponse(exchange, true);
   }

@@ -20,9 +20,10 @@ import {
   createNodeTransport,
   defaultDataPlaneOptions,
   type DataPlane,
+  type DataPlaneDeps,
   type DataPlaneOptions,
 } from "../../src/proxy/index.ts";
-import type { AccessLogRecord, Logger, RequestLabels } from "../../src/telemetry/port.ts";
+import type { AccessLogRecord, ClusterStatus, Logger, RequestLabels } from "../../src/telemetry/port.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { connectRaw, type RawPeer } from "./raw-peer.ts";
 
@@ -46,6 +47,15 @@ export interface ProxySetup {
   readonly options?: Partial<DataPlaneOptions>;
   readonly random?: Random;
   readonly resolveHost?: (host: string) => Promise<readonly string[]>;
+  /** Stands between the data plane and the sockets (support/transports.ts). */
+  readonly transport?: DataPlaneDeps["transport"];
+}
+
+/** How an exchange ended, as operators see it. */
+export interface Outcome {
+  readonly code: number;
+  readonly flags: string;
+  readonly details: string | null;
 }
 
 export class ProxyUnderTest implements AsyncDisposable {
@@ -62,7 +72,7 @@ export class ProxyUnderTest implements AsyncDisposable {
     const series: RequestLabels[] = [];
     this.dataPlane = createDataPlane(
       {
-        transport: createNodeTransport(),
+        transport: setup.transport ?? createNodeTransport(),
         clock: this.clock,
         random: setup.random ?? (() => 0),
         logger: this.#logger("proxy"),
@@ -97,9 +107,32 @@ export class ProxyUnderTest implements AsyncDisposable {
     return this.dataPlane.listeners()[0]!.port;
   }
 
-  /** The last sample of that name; 0 when there is none. */
+  /** The sum of the samples of that name. */
   sample(name: string): number {
-    return this.dataPlane.samples().find((sample) => sample.name === name)?.value ?? 0;
+    const samples = this.dataPlane.samples().filter((sample) => sample.name === name);
+    return samples.reduce((sum, sample) => sum + sample.value, 0);
+  }
+
+  cluster(name: string = webCluster): ClusterStatus {
+    const found = this.dataPlane.clusters().find((cluster) => cluster.name === name);
+    assert.ok(found, `no cluster ${name}`);
+    return found;
+  }
+
+  /** Every finished exchange, oldest first; the access log and the metrics must agree on each. */
+  outcomes(): readonly Outcome[] {
+    assert.equal(this.exchanges.length, this.accessLog.length, "metrics and access log record the same exchanges");
+    return this.accessLog.map((record, index) => {
+      const labels = this.exchanges[index]!.labels;
+      assert.equal(labels.responseCode, record.responseCode);
+      assert.equal(labels.responseFlags, record.responseFlags);
+      return { code: record.responseCode, flags: record.responseFlags, details: record.responseCodeDetails };
+    });
+  }
+
+  /** The outcome of the last exchange. */
+  lastOutcome(): Outcome | null {
+    return this.outcomes().at(-1) ?? null;
   }
 
   setEndpoints(endpoints: readonly EndpointSpec[]): void {
@@ -114,7 +147,9 @@ export class ProxyUnderTest implements AsyncDisposable {
     return {
       version: "test",
       listeners: [{ name: `${role}_80`, role, bind: "", port: 80, tables: new Map([[80, "http.80"]]) }],
-      routeTables: new Map([["http.80", { name: "http.80", hosts: [{ name: "*:80", domains: ["*"], routes: served }] }]]),
+      routeTables: new Map([
+        ["http.80", { name: "http.80", hosts: [{ name: "*:80", domains: ["*"], routes: served }] }],
+      ]),
       clusters: new Map([[spec.name, spec]]),
     };
   }
@@ -124,9 +159,9 @@ export class ProxyUnderTest implements AsyncDisposable {
   }
 
   /** Waits until every connection is gone, client and upstream side. */
-  async drain(): Promise<{ readonly abandoned: number }> {
+  async drain(deadlineMs = 1_000): Promise<{ readonly abandoned: number }> {
     this.#drained = true;
-    const done = this.dataPlane.drain(1_000);
+    const done = this.dataPlane.drain(deadlineMs);
     // The drain looks once a second whether everything is finished; sockets close in between.
     let result: { readonly abandoned: number } | null = null;
     void done.then((value) => (result = value));
@@ -153,9 +188,11 @@ export class ProxyUnderTest implements AsyncDisposable {
   }
 
   #logger(scope: string): Logger {
-    const write = (level: string) => (message: string, fields: object = {}) => {
-      this.logs.push({ level, message, fields });
-    };
+    const write =
+      (level: string) =>
+      (message: string, fields: object = {}) => {
+        this.logs.push({ level, message, fields });
+      };
     return {
       scope,
       enabled: () => true,
@@ -234,6 +271,15 @@ export const defaultCluster: ClusterSpec = {
   idleTimeoutMs: 3_600_000,
   discovery: "static",
 };
+
+/** Waits for what only takes turns of the event loop, such as bytes between two sockets of this process. */
+export async function eventually(condition: () => boolean, what: string): Promise<void> {
+  const endMs = performance.now() + 5_000;
+  while (!condition()) {
+    if (performance.now() > endMs) assert.fail(`waited too long until ${what}`);
+    await nextTurn();
+  }
+}
 
 /** One turn of the event loop, I/O included. */
 export function nextTurn(): Promise<void> {
