@@ -60,7 +60,7 @@ export async function startService(service: Service, host: string, port: number)
 
 /**
  * The whole life of a service process: reads the command line, prints `{"listening":PORT}` once it answers, and stops on
- * SIGTERM, SIGINT or the end of the process that started it with an IPC channel.
+ * SIGTERM, on SIGINT, or when the process that started it with an IPC channel ends or lets it go.
  */
 export async function runService(name: string, create: (options: ServiceOptions) => Service): Promise<void> {
   const { host, port, options } = readArguments(name);
@@ -70,9 +70,13 @@ export async function runService(name: string, create: (options: ServiceOptions)
     void running.close();
   };
   process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
-  // The kernel closes the channel however the parent ends, so no service is left behind.
-  if (process.connected) process.once("disconnect", stop);
+  // Ctrl-C in a terminal reaches the parent too: one that holds a channel decides itself when its services end. The
+  // kernel closes the channel however the parent ends, so no service is left behind.
+  const ownedByParent = process.connected;
+  process.on("SIGINT", () => {
+    if (!ownedByParent) stop();
+  });
+  if (ownedByParent) process.once("disconnect", stop);
   process.stdout.write(`${JSON.stringify({ listening: running.port })}\n`);
 }
 
