@@ -66,16 +66,17 @@ export class Attempts {
     }
   }
 
-  /** The response is complete. `reusable`: the connection is in a known state and may carry another exchange. */
-  succeed(exchange: Exchange, reusable: boolean): void {
+  /** The response is complete. `clean`: all of the request was sent and nothing came that does not belong to it. */
+  succeed(exchange: Exchange, clean: boolean): void {
     const upstream = exchange.upstream!;
     exchange.upstream = null;
     upstream.exchange = null;
     this.#end(exchange, exchange.responseCode < 500);
-    const hintSeconds = exchange.responseParser.head.keepAliveTimeoutSeconds;
-    if (hintSeconds >= 0) upstream.idleLimitMs = hintSeconds * 1_000;
-    if (reusable) this.#pool.release(upstream, this.#clock.nowMs());
-    else upstream.discard();
+    const { keepAlive, keepAliveTimeoutSeconds } = exchange.responseParser.head;
+    if (keepAliveTimeoutSeconds >= 0) upstream.idleLimitMs = keepAliveTimeoutSeconds * 1_000;
+    if (!clean) upstream.discard();
+    else if (keepAlive) this.#pool.release(upstream, this.#clock.nowMs());
+    else upstream.close();
   }
 
   /** The attempt failed: tries again where that is allowed, else the pipeline's rescue ends the exchange. */

@@ -136,6 +136,7 @@ export class ResponseRelay {
         break;
       case "until-close":
         body.startUntilClose();
+        head.keepAlive = false;
         exchange.chunkedDownstream = !legacyClient;
         break;
     }
@@ -191,7 +192,7 @@ export class ResponseRelay {
   #finishResponse(exchange: Exchange, surplus: boolean): void {
     exchange.responseState = messageState.done;
     const requestDone = exchange.requestState === messageState.done;
-    this.#attempts.succeed(exchange, requestDone && !surplus && exchange.responseParser.head.keepAlive);
+    this.#attempts.succeed(exchange, requestDone && !surplus);
     if (!requestDone) exchange.closeDownstream = true;
     this.#endings.finish(exchange);
   }
@@ -205,7 +206,7 @@ export class ResponseRelay {
       const downstream = exchange.downstream!;
       downstream.send(writeAscii(downstream.connection.reserve(8), 0, "0\r\n\r\n"));
     }
-    this.#finishResponse(exchange, true);
+    this.#finishResponse(exchange, false);
   }
 
   onClosed(exchange: Exchange, upstream: UpstreamConnection, error: Error | null): void {
