@@ -20,8 +20,8 @@ import {
 import type { Exchange } from "./exchange.ts";
 import { requestIdBytes } from "./request-ids.ts";
 
-/** Most that encodeRequestHead adds to the length of the received head and its target. */
-export const requestHeadSlack = 512;
+/** Most that encodeRequestHead adds to the length of the received head and its target; a host name has 253 bytes. */
+export const requestHeadSlack = 768;
 /** Most that encodeResponseHead adds to the length of the received head. */
 export const responseHeadSlack = 256;
 /** Most that framing adds to a payload: one chunk prefix, its end and the last chunk. */
@@ -50,6 +50,7 @@ export function encodeRequestHead(out: Buffer, exchange: Exchange): number {
   else at = copyBytes(head.bytes, head.base + head.pathStart, head.base + head.queryEnd, out, at);
   at = writeAscii(out, at, " HTTP/1.1\r\n");
   at = copyKept(head, atEdge ? gatewayDrops : meshDrops, out, at);
+  if (head.minorVersion === 0 && head.find(HeaderId.host) < 0) at = writeHost(exchange, out, at);
   if (atEdge) {
     at = writeForwardedFor(head, downstream.connection.remoteAddress, out, at);
     at = writeAscii(out, at, "x-forwarded-proto: http\r\n");
@@ -185,6 +186,16 @@ function copyKept(head: RequestHead | ResponseHead, drops: Uint8Array, out: Buff
     runEnd = lineEnd[index]!;
   }
   return runStart < 0 ? at : copyBytes(bytes, base + runStart, base + runEnd, out, at);
+}
+
+/** HTTP/1.0 clients may leave Host out, HTTP/1.1 upstreams must get one (RFC 9112 §3.2). */
+function writeHost(exchange: Exchange, out: Buffer, at: number): number {
+  const authority = exchange.authority();
+  at = writeAscii(out, at, "host: ");
+  at = writeAscii(out, at, authority === "" ? exchange.cluster!.spec.service.host : authority);
+  out[at++] = 0x0d;
+  out[at++] = 0x0a;
+  return at;
 }
 
 function writeForwardedFor(head: RequestHead, peer: string, out: Buffer, at: number): number {
