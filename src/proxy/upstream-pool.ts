@@ -31,7 +31,7 @@ export class UpstreamPool {
   /** Gives `exchange` a connection to its endpoint, or queues it. */
   acquire(exchange: Exchange, cluster: Cluster, endpoint: Endpoint): Acquisition {
     if (!exchange.wantsFreshConnection) {
-      const idle = endpoint.idle.pop();
+      const idle = this.#takeIdle(endpoint, exchange.upstreamStartedMs);
       if (idle !== undefined) {
         idle.exchange = exchange;
         exchange.upstream = idle;
@@ -83,11 +83,18 @@ export class UpstreamPool {
     const limitMs = cluster.spec.idleTimeoutMs;
     for (const endpoint of cluster.endpoints) {
       for (const connection of [...endpoint.idle]) {
-        const idleMs = nowMs - connection.idleSinceMs;
-        const overLimit = limitMs > 0 && idleMs >= limitMs;
-        const overHint = connection.idleLimitMs >= 0 && idleMs >= Math.max(0, connection.idleLimitMs - idleGuardMs);
-        if (overLimit || overHint) connection.close();
+        const overLimit = limitMs > 0 && nowMs - connection.idleSinceMs >= limitMs;
+        if (overLimit || isOverHint(connection, nowMs)) connection.close();
       }
+    }
+  }
+
+  /** The most recently used idle connection, unless its endpoint is about to close it: the sweep looks only now and then. */
+  #takeIdle(endpoint: Endpoint, nowMs: number): UpstreamConnection | undefined {
+    for (;;) {
+      const idle = endpoint.idle.pop();
+      if (idle === undefined || idle.idleLimitMs < 0 || !isOverHint(idle, nowMs)) return idle;
+      idle.close();
     }
   }
 
@@ -129,4 +136,9 @@ export class UpstreamPool {
     }
     return false;
   }
+}
+
+function isOverHint(connection: UpstreamConnection, nowMs: number): boolean {
+  const limitMs = connection.idleLimitMs;
+  return limitMs >= 0 && nowMs - connection.idleSinceMs >= Math.max(0, limitMs - idleGuardMs);
 }
