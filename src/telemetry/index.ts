@@ -9,5 +9,10 @@ export type { View } from "./admin/endpoint.ts";
 export { createLogger, type LoggerOptions, type RootLogger } from "./log/logger.ts";
 export { bucketBounds as durationBoundsMs, quantile } from "./metrics/buckets.ts";
 export { MetricsRegistry } from "./metrics/registry.ts";
-export { createRequestMetrics, type RequestTotals, type StoredRequestMetrics } from "./metrics/request-metrics.ts";
+export {
+  createRequestMetrics,
+  type RequestTotals,
+  type SeriesSource,
+  type StoredRequestMetrics,
+} from "./metrics/request-metrics.ts";
 export { createTelemetry, defaultMaxSeries, type Telemetry, type TelemetryOptions } from "./telemetry.ts";

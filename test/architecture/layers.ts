@@ -38,6 +38,7 @@ export const layers: Readonly<Record<string, Layer>> = {
 /** Files that may be imported past their folder's index.ts, and why. */
 export const openFiles: Readonly<Record<string, string>> = {
   "telemetry/port.ts": "interfaces only: the rest of telemetry must stay out of those who record",
+  "telemetry/recording.ts": "what data-plane workers record with, without what shows it: they load no HTTP server",
   "proxy/transport/transport.ts": "the line between protocols and I/O, for transports that live elsewhere",
   "cli/node-version.ts": "must load on a Node too old for everything else",
 };

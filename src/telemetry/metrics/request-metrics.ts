@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Istio's standard HTTP metrics. The hot path adds to one Float64Array; labels are touched when a series is new and when
-// Prometheus asks. Per series, 64 numbers of 8 bytes:
-//
-//   0      1           2              3               4 ... 23     24 ... 43     44 ... 63
-//   count  sum of ms   sum of bytes   sum of bytes    durations    requests      responses
-//                      received       sent            (19 bounds and +Inf each, not cumulative)
+// Istio's standard HTTP metrics as Prometheus and live tables see them: equal label sets of all threads are one series,
+// whose numbers are added up when somebody asks. Writing them is request-series.ts.
 
 import type { RequestLabels, RequestMetrics } from "../port.ts";
-import { bucketBounds, bucketOf } from "./buckets.ts";
+import { bucketBounds } from "./buckets.ts";
 import type { MetricsRegistry, MetricValue } from "./registry.ts";
+import { overflowLabels, overflowLabelValues, requestLabelValues, type RequestLabelValues } from "./request-labels.ts";
 import {
-  identityKey,
-  overflowLabels,
-  overflowLabelValues,
-  requestLabelValues,
-  separator,
-  type RequestLabelValues,
-} from "./request-labels.ts";
+  createLocalRows,
+  durationBuckets,
+  LabelKeys,
+  requestBuckets,
+  responseBuckets,
+  SeriesRecorder,
+  slotsPerSeries,
+  type SeriesRows,
+} from "./request-series.ts";
 
 export interface RequestMetricsOptions {
   /** Label sets kept apart; more go into one series marked `overflow`. 512 bytes each, about 1.5 kB once scraped. */
@@ -31,17 +30,20 @@ export interface RequestTotals {
   readonly durationBuckets: readonly number[];
 }
 
+/** Numbers that another thread writes. */
+export interface SeriesSource {
+  /** Row `row` of the source holds this label set; null = everything beyond the source's own limit. */
+  addSeries(row: number, labels: RequestLabels | null): void;
+  /** The writer is gone: its numbers so far are kept, its memory is not. */
+  retire(): void;
+}
+
 export interface StoredRequestMetrics extends RequestMetrics {
   /** A copy, in order of appearance. */
   totals(): readonly RequestTotals[];
+  /** Adds what another thread records. The limit of series holds for all sources together. */
+  addSource(rows: SeriesRows): SeriesSource;
 }
-
-const slotsPerSeries = 64;
-const initialSeries = 16;
-const bucketCount = bucketBounds.length + 1;
-const durationBuckets = 4;
-const requestBuckets = durationBuckets + bucketCount;
-const responseBuckets = requestBuckets + bucketCount;
 
 interface HistogramLayout {
   readonly name: string;
@@ -79,7 +81,7 @@ const noLabels = {};
 
 /** Registers the metrics; throws when the registry has them already. */
 export function createRequestMetrics(registry: MetricsRegistry, options: RequestMetricsOptions): StoredRequestMetrics {
-  const metrics = new SeriesTable(options.maxSeries);
+  const metrics = new RequestSeries(options.maxSeries);
   registry.addFamily({
     name: "istio_requests_total",
     help: "Requests handled.",
@@ -94,121 +96,148 @@ export function createRequestMetrics(registry: MetricsRegistry, options: Request
     name: "naru_metric_series_dropped_total",
     help: "Lookups of a label set that found the table of series full and were counted under overflow.",
     type: "counter",
-    blocks: () => [[{ labels: noLabels, sharedLabels: noLabels, value: metrics.dropped }]],
+    blocks: () => [[{ labels: noLabels, sharedLabels: noLabels, value: metrics.dropped() }]],
   });
   return metrics;
 }
 
-class SeriesTable implements StoredRequestMetrics {
+/** One row of one source. */
+interface Share {
+  readonly rows: SeriesRows;
+  readonly row: number;
+}
+
+interface Series {
+  readonly labels: RequestLabels;
+  readonly labelValues: RequestLabelValues;
+  readonly shares: Share[];
+}
+
+class RequestSeries implements StoredRequestMetrics {
   readonly #maxSeries: number;
-  readonly #numbers = new Map<string, number>();
-  /** By series number, like `#values`. */
-  readonly #labels: RequestLabels[] = [];
-  readonly #labelValues: RequestLabelValues[] = [];
-  /** WHY: a WeakMap, so that the identities of workloads that are gone go too. */
-  readonly #identityKeys = new WeakMap<object, string>();
-  #values = new Float64Array(initialSeries * slotsPerSeries);
-  #overflow = -1;
-  dropped = 0;
+  readonly #keys = new LabelKeys();
+  readonly #series: Series[] = [];
+  readonly #byKey = new Map<string, Series>();
+  readonly #sources = new Set<SeriesRows>();
+  readonly #own: SeriesRecorder;
+  #overflow: Series | null = null;
+  /** Lookups dropped by sources that are gone, and label sets of sources that found no place here. */
+  #dropped = 0;
 
   constructor(maxSeries: number) {
     this.#maxSeries = maxSeries;
+    const rows = createLocalRows();
+    const source = this.addSource(rows);
+    this.#own = new SeriesRecorder(maxSeries, rows, (row, labels) => source.addSeries(row, labels));
   }
 
   series(labels: RequestLabels): number {
-    const key = this.#keyOf(labels);
-    const known = this.#numbers.get(key);
-    if (known !== undefined) return known;
-    if (this.#numbers.size >= this.#maxSeries) {
-      this.dropped++;
-      if (this.#overflow < 0) this.#overflow = this.#add(overflowLabels, overflowLabelValues());
-      return this.#overflow;
-    }
-    const added = this.#add(labels, requestLabelValues(labels));
-    this.#numbers.set(key, added);
-    return added;
+    return this.#own.series(labels);
   }
 
-  // HOT: once per exchange; 4 sums and 3 buckets in one array, no allocation (bench/micro/telemetry.bench.ts).
   record(series: number, durationMs: number, requestBytes: number, responseBytes: number): void {
-    const values = this.#values;
-    const base = series * slotsPerSeries;
-    values[base]!++;
-    // WHY: one NaN would stay in a sum for ever.
-    if (durationMs > 0) values[base + 1]! += durationMs;
-    if (requestBytes > 0) values[base + 2]! += requestBytes;
-    if (responseBytes > 0) values[base + 3]! += responseBytes;
-    values[base + durationBuckets + bucketOf(durationMs)]!++;
-    values[base + requestBuckets + bucketOf(requestBytes)]!++;
-    values[base + responseBuckets + bucketOf(responseBytes)]!++;
+    this.#own.record(series, durationMs, requestBytes, responseBytes);
+  }
+
+  addSource(rows: SeriesRows): SeriesSource {
+    this.#sources.add(rows);
+    return {
+      addSeries: (row, labels) => void this.#seriesOf(labels).shares.push({ rows, row }),
+      retire: () => this.#retire(rows),
+    };
   }
 
   totals(): readonly RequestTotals[] {
-    return this.#labels.map((labels, series) => ({
-      labels,
-      requests: this.#at(series, 0),
-      durationBuckets: this.#cumulative(series, durationBuckets),
+    return this.#series.map((series) => ({
+      labels: series.labels,
+      requests: sum(series, 0),
+      durationBuckets: cumulative(series, durationBuckets),
     }));
   }
 
+  dropped(): number {
+    let dropped = this.#dropped;
+    for (const { values } of this.#sources) dropped += values[0]!;
+    return dropped;
+  }
+
   *counterBlocks(): Generator<readonly MetricValue[]> {
-    for (let series = 0; series < this.#labelValues.length; series++) {
-      yield [{ labels: noLabels, sharedLabels: this.#labelValues[series]!, value: this.#at(series, 0) }];
+    for (const series of this.#series) {
+      yield [{ labels: noLabels, sharedLabels: series.labelValues, value: sum(series, 0) }];
     }
   }
 
-  *histogramBlocks({ name, sum, buckets }: HistogramLayout): Generator<readonly MetricValue[]> {
+  *histogramBlocks({ name, sum: sumSlot, buckets }: HistogramLayout): Generator<readonly MetricValue[]> {
     const names = { bucket: `${name}_bucket`, sum: `${name}_sum`, count: `${name}_count` };
-    for (let series = 0; series < this.#labelValues.length; series++) {
-      const sharedLabels = this.#labelValues[series]!;
-      const counts = this.#cumulative(series, buckets);
+    for (const series of this.#series) {
+      const sharedLabels = series.labelValues;
+      const counts = cumulative(series, buckets);
       const block: MetricValue[] = counts.map((value, bucket) => ({
         labels: bucketLabels[bucket]!,
         sharedLabels,
         value,
         metricName: names.bucket,
       }));
-      block.push({ labels: noLabels, sharedLabels, value: this.#at(series, sum), metricName: names.sum });
+      block.push({ labels: noLabels, sharedLabels, value: sum(series, sumSlot), metricName: names.sum });
       block.push({ labels: noLabels, sharedLabels, value: counts.at(-1)!, metricName: names.count });
       yield block;
     }
   }
 
-  #at(series: number, slot: number): number {
-    return this.#values[series * slotsPerSeries + slot]!;
-  }
-
-  #cumulative(series: number, buckets: number): number[] {
-    let total = 0;
-    return bucketLabels.map((_, bucket) => (total += this.#at(series, buckets + bucket)));
-  }
-
-  #add(labels: RequestLabels, labelValues: RequestLabelValues): number {
-    const series = this.#labels.length;
-    if ((series + 1) * slotsPerSeries > this.#values.length) {
-      const grown = new Float64Array(this.#values.length * 2);
-      grown.set(this.#values);
-      this.#values = grown;
+  #seriesOf(labels: RequestLabels | null): Series {
+    if (labels === null) return this.#overflowSeries();
+    const key = this.#keys.of(labels);
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    if (this.#byKey.size >= this.#maxSeries) {
+      this.#dropped++;
+      return this.#overflowSeries();
     }
-    this.#labels.push(labels);
-    this.#labelValues.push(labelValues);
+    const added = this.#add(labels, requestLabelValues(labels));
+    this.#byKey.set(key, added);
+    return added;
+  }
+
+  #overflowSeries(): Series {
+    this.#overflow ??= this.#add(overflowLabels, overflowLabelValues());
+    return this.#overflow;
+  }
+
+  #add(labels: RequestLabels, labelValues: RequestLabelValues): Series {
+    const series = { labels, labelValues, shares: [] };
+    this.#series.push(series);
     return series;
   }
 
-  #keyOf(labels: RequestLabels): string {
-    const { reporter, requestProtocol, responseCode, responseFlags, connectionSecurityPolicy } = labels;
-    return (
-      `${responseCode}${separator}${responseFlags === "" ? "-" : responseFlags}${separator}${reporter}${separator}` +
-      `${requestProtocol}${separator}${connectionSecurityPolicy}${separator}${this.#identityKey(labels.source)}` +
-      `${separator}${this.#identityKey(labels.destination)}${separator}${this.#identityKey(labels.service)}`
-    );
+  /** All that is gone goes into one row per series, so that restarts do not pile up memory. */
+  #retire(rows: SeriesRows): void {
+    if (!this.#sources.delete(rows)) return;
+    this.#dropped += rows.values[0]!;
+    for (const { shares } of this.#series) {
+      if (shares.every((share) => share.rows !== rows)) continue;
+      const live = shares.filter((share) => this.#sources.has(share.rows));
+      const retired = shares.filter((share) => !this.#sources.has(share.rows));
+      shares.splice(0, Infinity, ...live, sumOf(retired));
+    }
   }
+}
 
-  #identityKey(identity: RequestLabels["source"] | RequestLabels["service"]): string {
-    const known = this.#identityKeys.get(identity);
-    if (known !== undefined) return known;
-    const key = identityKey(identity);
-    this.#identityKeys.set(identity, key);
-    return key;
+function sum({ shares }: Series, slot: number): number {
+  let total = 0;
+  for (const { rows, row } of shares) total += rows.values[row * slotsPerSeries + slot]!;
+  return total;
+}
+
+function cumulative(series: Series, buckets: number): number[] {
+  let total = 0;
+  return bucketLabels.map((_, bucket) => (total += sum(series, buckets + bucket)));
+}
+
+/** The shares as one row of its own memory. */
+function sumOf(shares: readonly Share[]): Share {
+  const values = new Float64Array(slotsPerSeries);
+  for (const { rows, row } of shares) {
+    for (let slot = 0; slot < slotsPerSeries; slot++) values[slot]! += rows.values[row * slotsPerSeries + slot]!;
   }
+  return { rows: { values, grow: () => {} }, row: 0 };
 }
