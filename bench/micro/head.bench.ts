@@ -11,7 +11,6 @@ import {
   complete,
   copyBytes,
   headLimits,
-  normalizePath,
   RequestHeadParser,
   ResponseHeadParser,
   writeAscii,
@@ -95,7 +94,6 @@ report("small GET, authority and path as text", smallGet.length, routedGet);
 report("browser GET", browserGet.length, parseRequest(browserGet));
 report("response head", response.length, parseResponse);
 report("4 chunks of 1 KiB", chunked.length, decodeChunked);
-report("normalizePath, dots and escapes", 24, () => normalizePath("/a/./b/../c/%41%2fpath/x")!.length);
 report("writeDecimal 1024", 4, () => writeDecimal(out, 0, 1024));
 for (const length of [8, 16, 24, 32, 48, 64, 128]) {
   // From bytes, so that it is one flat string and not a tree of repetitions.

@@ -8,6 +8,7 @@
 // Stages are straight calls on one pooled Exchange; nothing here waits, allocates a closure or makes a promise.
 
 import { messageOf, type Clock, type Deadlines } from "../core/index.ts";
+import { normalizePath } from "../router/index.ts";
 import type { AccessLog, Logger } from "../telemetry/port.ts";
 import { Attempts } from "./attempts.ts";
 import type { Cluster } from "./cluster.ts";
@@ -16,7 +17,7 @@ import type { DownstreamConnection, DownstreamEvents } from "./downstream-connec
 import { Endings } from "./endings.ts";
 import { messageState, type Exchange, type ExchangeTimers } from "./exchange.ts";
 import { encodeBody, encodeReplay, encodeRequestHead, framingBytes, requestHeadSlack } from "./forwarding.ts";
-import { complete, failed, normalizePath, writeAscii } from "./http1/index.ts";
+import { complete, failed, writeAscii } from "./http1/index.ts";
 import type { DataPlaneDeps, DataPlaneOptions } from "./options.ts";
 import { ExchangeRecorder } from "./recorder.ts";
 import { continueResponse } from "./reply.ts";
@@ -272,7 +273,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   }
 
   onDownstreamDrain(exchange: Exchange): void {
-    exchange.upstream?.connection.resume();
+    exchange.upstream?.resume();
   }
 
   onUpstreamData(exchange: Exchange, upstream: UpstreamConnection, bytes: Buffer, from: number, to: number): void {

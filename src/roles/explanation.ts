@@ -13,8 +13,12 @@ export interface AskedRequest {
   readonly method: string;
   /** As in the Host header. */
   readonly authority: string;
-  /** With its query. */
-  readonly target: string;
+  /** As it would be sent. */
+  readonly sentPath: string;
+  /** Its normal form, which is what is matched and forwarded. */
+  readonly path: string;
+  /** Without "?". */
+  readonly query: string;
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
 }
@@ -28,15 +32,14 @@ export interface Explanation {
 
 /** Follows the request through one route table. */
 export function explainRequest(selected: SelectedTable, request: AskedRequest): Explanation {
-  const { path, query } = splitTarget(request.target);
   const view: RequestView = {
     method: request.method,
     scheme: "http",
     authority: () => request.authority,
     header: (name) => (name === "host" ? request.authority : (request.headers.get(name) ?? null)),
-    query: () => query,
+    query: () => request.query,
   };
-  return { selected, request, result: explainRoutes(selected.table, request.authority, path, view) };
+  return { selected, request, result: explainRoutes(selected.table, request.authority, request.path, view) };
 }
 
 /** For programs. */
@@ -64,8 +67,11 @@ export function explanationData({ selected, request, result }: Explanation, endp
 export function writeExplanation(terminal: Terminal, explanation: Explanation, endpoints: EndpointSnapshot): void {
   const { selected, request, result } = explanation;
   const { listener, port, table } = selected;
+  const { sentPath, path, query } = request;
+  const target = query === "" ? sentPath : `${sentPath}?${query}`;
+  const normalForm = sentPath === path ? "" : `, as ${path}`;
   const where = listener.role === "mesh" ? `mesh, service port ${port}` : `gateway port ${port}`;
-  terminal.out(`${terminal.tone("strong", `${request.method} ${request.authority}${request.target}`)} on ${where}\n\n`);
+  terminal.out(`${terminal.tone("strong", `${request.method} ${request.authority}${target}`)}${normalForm} on ${where}\n\n`);
   if (result.virtualHost === null) {
     terminal.out(
       `${terminal.tone("bad", "no host")}    nothing in route table ${table.name} serves the host '${result.host}'\n`,
@@ -173,9 +179,4 @@ function matchedData(route: RouteSpec, endpoints: EndpointSnapshot): unknown {
 
 function routeData({ name, match, origin }: RouteSpec): Readonly<Record<string, unknown>> {
   return { name, match, resource: origin.resource, path: origin.path, position: origin.position };
-}
-
-function splitTarget(target: string): { readonly path: string; readonly query: string } {
-  const mark = target.indexOf("?");
-  return mark < 0 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }

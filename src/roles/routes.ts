@@ -12,7 +12,7 @@ import {
   type Terminal,
 } from "../cli/index.ts";
 import type { CheckedConfig } from "../config/index.ts";
-import { portOf } from "../router/index.ts";
+import { normalizePath, portOf } from "../router/index.ts";
 import { explainRequest, explanationData, writeExplanation, type AskedRequest } from "./explanation.ts";
 import { countProblems, readConfig } from "./read-config.ts";
 import { listRoutes, renderRoutes, routeData, selectTables } from "./route-list.ts";
@@ -78,7 +78,17 @@ function askedRequest(values: OptionValues): AskedRequest | null {
   if (target !== null && !target.startsWith("/")) {
     throw usageError(`--path ${target}: a path starts with '/'`, values.commandName);
   }
-  return { method: values.text("method"), authority: authority ?? "localhost", target: target ?? "/", headers };
+  const [sentPath = "/", query = ""] = splitOnce(target ?? "/", "?");
+  const path = normalizePath(sentPath);
+  if (path === null) {
+    throw usageError(`--path ${sentPath}: a broken escape or %00 is refused with 400, no route sees it`, values.commandName);
+  }
+  return { method: values.text("method"), authority: authority ?? "localhost", sentPath, path, query, headers };
+}
+
+function splitOnce(text: string, mark: string): readonly string[] {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + mark.length)];
 }
 
 function portOption(values: OptionValues): number | null {

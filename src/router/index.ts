@@ -3,6 +3,7 @@
 
 export { hostWithoutPort, portOf } from "./authority.ts";
 export { explainRoutes, type ConditionFailure, type RouteExplanation, type RouteVerdict } from "./explain.ts";
+export { normalizePath } from "./path.ts";
 export { compilePattern, type Pattern } from "./pattern.ts";
 export type { RequestView } from "./request-view.ts";
 export { compileRouteTable, type RouteTable } from "./route-table.ts";

@@ -5,7 +5,6 @@
 export { BodyDecoder } from "./body-decoder.ts";
 export { HeaderId } from "./header-id.ts";
 export { complete, failed, headLimits, needMore, type HeadLimits, type ParseStatus } from "./limits.ts";
-export { normalizePath } from "./path.ts";
 export { RequestHeadParser } from "./request-head-parser.ts";
 export type { RequestHead } from "./request-head.ts";
 export { ResponseHeadParser } from "./response-head-parser.ts";

@@ -107,7 +107,9 @@ const endpoints: EndpointSnapshot = {
 function explain(authority: string, target: string, headers: Record<string, string> = {}) {
   const [selected] = selectTables(routing, { role: "gateway", port: null });
   assert.ok(selected !== undefined);
-  return explainRequest(selected, { method: "GET", authority, target, headers: new Map(Object.entries(headers)) });
+  const [path = "", query = ""] = target.split("?");
+  const request = { method: "GET", authority, sentPath: path, path, query, headers: new Map(Object.entries(headers)) };
+  return explainRequest(selected, request);
 }
 
 function written(explanation: ReturnType<typeof explain>): string {

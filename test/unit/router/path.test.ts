@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { normalizePath } from "../../../../src/proxy/http1/index.ts";
+import { normalizePath } from "../../../src/router/index.ts";
 
 describe("normalizePath", () => {
   it("gives Istio's normal form", () => {

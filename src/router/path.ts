@@ -2,9 +2,8 @@
 // Path normal form as Istio's default (pathNormalization BASE, Envoy normalize_path): what routes and policies are
 // matched against must be what the upstream will read.
 
-import { hexValue } from "./bytes.ts";
-
 const unreserved = /^[A-Za-z0-9\-._~]$/;
+const escapeDigits = /^[0-9A-Fa-f]{2}$/;
 
 /**
  * The normal form of an origin-form path without query: `\` becomes `/`, escapes of unreserved characters are decoded,
@@ -23,10 +22,10 @@ function decodeUnreserved(path: string): string | null {
   let decoded = "";
   let from = 0;
   for (; percent >= 0; percent = path.indexOf("%", from)) {
-    const high = hexAt(path, percent + 1);
-    const low = hexAt(path, percent + 2);
-    const code = high * 16 + low;
-    if (high > 15 || low > 15 || code === 0) return null;
+    const digits = path.slice(percent + 1, percent + 3);
+    if (!escapeDigits.test(digits)) return null;
+    const code = Number.parseInt(digits, 16);
+    if (code === 0) return null;
     const letter = String.fromCharCode(code);
     // The decoded text is not looked at again: `%252e` is `%2e` to nobody.
     decoded += path.slice(from, percent) + (unreserved.test(letter) ? letter : path.slice(percent, percent + 3));
@@ -35,9 +34,6 @@ function decodeUnreserved(path: string): string | null {
   return decoded + path.slice(from);
 }
 
-function hexAt(text: string, index: number): number {
-  return index < text.length ? (hexValue[text.charCodeAt(index)] ?? 255) : 255;
-}
 
 function removeDotSegments(path: string): string {
   if (!path.includes("/.")) return path;
