@@ -180,7 +180,7 @@ export class ResponseRelay {
     }
     if (decoded)
       at = encodeBody(body, bytes, out, at, exchange.chunkedDownstream, exchange.requestParser.head.teTrailers);
-    if (at > 0 && !downstream.send(at) && !body.done) exchange.upstream!.connection.pause();
+    if (at > 0 && !downstream.send(at) && !body.done) exchange.upstream!.pause();
     if (body.done) {
       this.#finishResponse(exchange, next < to);
       return to;

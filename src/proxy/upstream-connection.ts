@@ -38,6 +38,7 @@ export class UpstreamConnection implements ConnectionHandler {
   readonly #deadlines: Deadlines;
   readonly #connectDeadline: Deadline;
   #connection: Connection | null = null;
+  #paused = false;
   #released = false;
 
   constructor(cluster: Cluster, endpoint: Endpoint, events: UpstreamEvents, deadlines: Deadlines) {
@@ -66,6 +67,18 @@ export class UpstreamConnection implements ConnectionHandler {
       this.#deadlines.schedule(this.#connectDeadline, this.cluster.spec.connectTimeoutMs);
     }
     this.#connection = transport.connect({ host: this.endpoint.address, port: this.endpoint.port }, this);
+  }
+
+  /** Stops reading while the client cannot take more. */
+  pause(): void {
+    this.#paused = true;
+    this.#connection!.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#connection!.resume();
   }
 
   /** Orderly close of a connection nobody uses. */

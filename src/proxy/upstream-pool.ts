@@ -59,6 +59,8 @@ export class UpstreamPool {
       connection.close();
       return;
     }
+    // The client may have been found slow within the very bytes that ended its response.
+    connection.resume();
     connection.idleSinceMs = nowMs;
     endpoint.idle.push(connection);
     if (cluster.pending.length > 0) this.#servePending(cluster);

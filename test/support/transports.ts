@@ -58,3 +58,52 @@ class SilentConnection implements Connection {
     setImmediate(() => this.#handler.onClose(null));
   }
 }
+
+/** Accepted connections say after each send that their peer reads slowly, until `drain` says that it caught up. */
+export class SlowReaders {
+  readonly transport: Transport;
+  readonly #handlers = new Set<ConnectionHandler>();
+
+  constructor() {
+    const real = createNodeTransport();
+    this.transport = {
+      name: real.name,
+      connect: (options, handler) => real.connect(options, handler),
+      listen: (options, accept) =>
+        real.listen(options, (connection) => {
+          const send = (length: number): boolean => {
+            connection.send(length);
+            return false;
+          };
+          const handler = accept(withMembers(connection, { send }));
+          if (handler !== null) this.#handlers.add(handler);
+          return handler;
+        }),
+    };
+  }
+
+  drain(): void {
+    for (const handler of this.#handlers) handler.onDrain();
+  }
+}
+
+/** Upstream connections that say they hold bytes the kernel did not take yet. */
+export function unflushedTransport(): Transport {
+  const real = createNodeTransport();
+  return {
+    name: real.name,
+    listen: (options, accept) => real.listen(options, accept),
+    connect: (options, handler) => withMembers(real.connect(options, handler), { queuedBytes: 1 }),
+  };
+}
+
+/** `connection` with some members replaced. */
+function withMembers(connection: Connection, members: Partial<Connection>): Connection {
+  return new Proxy(connection, {
+    get(target, key): unknown {
+      if (Object.hasOwn(members, key)) return Reflect.get(members, key);
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
