@@ -192,7 +192,9 @@ export class ResponseRelay {
   #finishResponse(exchange: Exchange, surplus: boolean): void {
     exchange.responseState = messageState.done;
     const requestDone = exchange.requestState === messageState.done;
-    this.#attempts.succeed(exchange, requestDone && !surplus);
+    // What is still queued was not read before the answer was given, and may never be (class CL.0).
+    const sent = requestDone && exchange.upstream!.connection.queuedBytes === 0;
+    this.#attempts.succeed(exchange, sent && !surplus);
     if (!requestDone) exchange.closeDownstream = true;
     this.#endings.finish(exchange);
   }
