@@ -165,6 +165,8 @@ export class ResponseRelay {
     const out = downstream.connection.reserve(withHead ? room + head.length + responseHeadSlack : room);
     let at = 0;
     if (withHead) {
+      // The rest of the request will not be read: say so while there is still a head to say it in.
+      if (body.done && exchange.requestState !== messageState.done) exchange.closeDownstream = true;
       const minor = exchange.requestParser.head.minorVersion;
       at = encodeResponseHead(
         out,
