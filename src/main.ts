@@ -10,6 +10,7 @@ import { oldNodeMessage } from "./cli/node-version.ts";
 const loaders: Readonly<Record<string, () => Promise<RunCommand>>> = {
   gateway: async () => (await import("./roles/gateway.ts")).runGateway,
   up: async () => (await import("./roles/up.ts")).runUp,
+  demo: async () => (await import("./roles/demo.ts")).runDemo,
   validate: async () => (await import("./roles/validate.ts")).runValidate,
   routes: async () => (await import("./roles/routes.ts")).runRoutes,
   version: async () => (await import("./roles/version.ts")).runVersion,

@@ -2,6 +2,7 @@
 // Every command and option there is, as data. Nothing here runs: main.ts maps names to the roles that do.
 
 import type { CommandSpec, OptionSpec, PositionalSpec } from "./command.ts";
+import { demoCommand } from "./demo-command.ts";
 
 const paths: PositionalSpec = {
   placeholder: "PATH",
@@ -293,4 +294,4 @@ const helpCommand: CommandSpec = {
 };
 
 /** In the order of the help text. */
-export const commandTable: readonly CommandSpec[] = [up, gateway, validate, routes, version, helpCommand];
+export const commandTable: readonly CommandSpec[] = [up, demoCommand, gateway, validate, routes, version, helpCommand];

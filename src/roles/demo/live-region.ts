@@ -39,10 +39,12 @@ export class LiveRegion {
     this.#active = true;
   }
 
-  /** Writes text above the region. */
-  print(text: string): void {
+  /** Lets `write` put whole lines above the region. */
+  print(write: () => void): void {
     const lines = this.#drawn.map((line) => `${line}\n`).join("");
-    this.#output.write(this.#erase() + text + lines);
+    this.#output.write(this.#erase());
+    write();
+    this.#output.write(lines);
   }
 
   /** Leaves the last picture standing and gives the cursor back; harmless when nothing was drawn. */
