@@ -45,9 +45,11 @@ export function encodeRequestHead(out: Buffer, exchange: Exchange): number {
   let at = writeAscii(out, 0, head.method);
   out[at++] = 0x20;
   if (exchange.target !== null) at = writeAscii(out, at, exchange.target);
-  else if (head.pathStart === head.pathEnd)
-    at = writeAscii(out, at, head.target().startsWith("*") ? "*" : exchange.path);
-  else at = copyBytes(head.bytes, head.base + head.pathStart, head.base + head.queryEnd, out, at);
+  else {
+    // An absolute form may have a query and yet no path (RFC 9112 §3.2.1).
+    if (head.pathStart === head.pathEnd) out[at++] = 0x2f;
+    at = copyBytes(head.bytes, head.base + head.pathStart, head.base + head.queryEnd, out, at);
+  }
   at = writeAscii(out, at, " HTTP/1.1\r\n");
   at = copyKept(head, atEdge ? gatewayDrops : meshDrops, out, at);
   if (head.minorVersion === 0 && head.find(HeaderId.host) < 0) at = writeHost(exchange, out, at);
