@@ -65,17 +65,18 @@ export class Endings {
     if (exchange.requestState !== messageState.done) exchange.closeDownstream = true;
     exchange.responseCode = status;
     exchange.details = details;
+    const headOnly = exchange.requestState !== messageState.head && head.method === "HEAD";
     const length = encodeReply(downstream.connection.reserve(body.length * 3 + replySlack), {
       status,
       body,
-      headOnly: exchange.requestState !== messageState.head && head.method === "HEAD",
+      headOnly,
       close: exchange.closeDownstream,
       announceKeepAlive: head.minorVersion === 0,
       httpDate: this.#coarse.httpDate,
       extraHeader: overloaded ? "x-envoy-overloaded: true\r\n" : "",
     });
     exchange.replyBytes = length;
-    exchange.replyBodyBytes = Buffer.byteLength(body);
+    exchange.replyBodyBytes = headOnly ? 0 : Buffer.byteLength(body);
     downstream.send(length);
     this.#stats.replies++;
     this.finish(exchange);

@@ -162,3 +162,10 @@ export class RawOrigin implements AsyncDisposable {
     await promise;
   }
 }
+
+/** A port where connects are refused: it was free a moment ago. */
+export async function refusingPort(): Promise<number> {
+  const origin = await RawOrigin.start();
+  await origin[Symbol.asyncDispose]();
+  return origin.port;
+}
