@@ -119,6 +119,9 @@ export interface RetryPolicy {
   readonly backoffMs: number;
 }
 
+/** Istio's way to say "no limit": Envoy's circuit breaker thresholds are 32 bits wide. */
+export const unlimited = 2 ** 32 - 1;
+
 export interface ClusterSpec {
   /** Istio's: `outbound|<port>|<subset>|<host>`. */
   readonly name: string;

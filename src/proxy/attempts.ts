@@ -8,6 +8,7 @@ import { backoffDelayMs, isIdempotent, retriesFailure } from "./retry.ts";
 import type { DataPlaneStats } from "./stats.ts";
 import type { UpstreamConnection } from "./upstream-connection.ts";
 import type { UpstreamPool } from "./upstream-pool.ts";
+import { limited } from "./usage.ts";
 
 /** Shorter waits are not worth a timer tick. */
 const shortestBackoffMs = 1;
@@ -42,12 +43,13 @@ export class Attempts {
    */
   start(exchange: Exchange): void {
     const cluster = exchange.cluster!;
-    if (cluster.requestsActive >= cluster.spec.maxRequests) {
+    if (!cluster.usage.take(limited.requests, cluster.spec.maxRequests)) {
       this.#endings.rescue(exchange, "UPSTREAM_OVERFLOW");
       return;
     }
     const endpoint = cluster.select(exchange.tried);
     if (endpoint === null) {
+      cluster.usage.giveBack(limited.requests);
       this.#endings.rescue(exchange, cluster.resolutionFailed ? "DNS_FAILED" : "NO_HEALTHY_UPSTREAM");
       return;
     }
@@ -55,7 +57,6 @@ export class Attempts {
     exchange.upstreamStartedMs = exchange.attempts === 0 ? exchange.startedMs : this.#clock.nowMs();
     exchange.attempts++;
     exchange.attemptActive = true;
-    cluster.requestsActive++;
     endpoint.requestsActive++;
     endpoint.requestsTotal++;
     const perTryTimeoutMs = exchange.action!.retry.perTryTimeoutMs;
@@ -127,20 +128,20 @@ export class Attempts {
     return true;
   }
 
+  /** True takes one of the cluster's retries, which `#again` must then begin. */
   #mayRetry(exchange: Exchange): boolean {
     if (!exchange.replayable) return false;
     if (exchange.retries >= exchange.action!.retry.attempts) {
       exchange.flags = "URX";
       return false;
     }
-    return exchange.cluster!.retriesActive < exchange.cluster!.spec.maxRetries;
+    return exchange.cluster!.usage.take(limited.retries, exchange.cluster!.spec.maxRetries);
   }
 
   #again(exchange: Exchange): void {
     exchange.tried.push(exchange.endpoint!);
     exchange.retries++;
     exchange.isRetry = true;
-    exchange.cluster!.retriesActive++;
     this.#stats.retries++;
     const delayMs = backoffDelayMs(exchange.action!.retry, exchange.retries, this.#random);
     if (delayMs < shortestBackoffMs) this.restart(exchange);
@@ -174,11 +175,11 @@ export class Attempts {
   #end(exchange: Exchange, success: boolean): void {
     if (exchange.isRetry) {
       exchange.isRetry = false;
-      exchange.cluster!.retriesActive--;
+      exchange.cluster!.usage.giveBack(limited.retries);
     }
     if (!exchange.attemptActive) return;
     exchange.attemptActive = false;
-    exchange.cluster!.requestsActive--;
+    exchange.cluster!.usage.giveBack(limited.requests);
     const endpoint = exchange.endpoint!;
     endpoint.requestsActive--;
     if (success) endpoint.requestsSucceeded++;

@@ -7,6 +7,7 @@ import type { ClusterSpec, EndpointSpec } from "../model/index.ts";
 import { createBalancer, type Balancer } from "./balancers.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { Exchange } from "./exchange.ts";
+import { limited, Usage } from "./usage.ts";
 
 /** Endpoints tried before a retry may go to one that has already failed (Envoy hostSelectionRetryMaxAttempts). */
 const selectionAttempts = 5;
@@ -15,9 +16,8 @@ export class Cluster {
   spec: ClusterSpec;
   /** A DNS cluster whose names have never resolved; tells `no healthy upstream` from `name not found`. */
   resolutionFailed = false;
-  connectionsActive = 0;
-  requestsActive = 0;
-  retriesActive = 0;
+  /** What of the spec's limits is taken. */
+  readonly usage = new Usage();
   /** Exchanges waiting for a connection slot, oldest first. */
   readonly pending: Exchange[] = [];
   readonly #random: Random;
@@ -29,6 +29,16 @@ export class Cluster {
     this.spec = spec;
     this.#random = random;
     this.#balancer = createBalancer(spec.loadBalancer, random);
+  }
+
+  /** Of this thread. */
+  get connectionsActive(): number {
+    return this.usage.inUse(limited.connections);
+  }
+
+  /** Of this thread. */
+  get requestsActive(): number {
+    return this.usage.inUse(limited.requests);
   }
 
   get endpoints(): Iterable<Endpoint> {

@@ -17,8 +17,11 @@ import { Pipeline } from "./pipeline.ts";
 import { bindAction, type BoundAction } from "./route-binding.ts";
 import { clusterStatus } from "./status.ts";
 import { DataPlaneStats, dataPlaneSamples } from "./stats.ts";
+import { isLimited } from "./usage.ts";
 
 const sweepMs = 1_000;
+/** How often a thread looks whether others wait for connections of a cluster whose limits they share. */
+const contentionCheckMs = 20;
 
 export interface DrainResult {
   /** Exchanges that were still in flight at the deadline and were cut off. */
@@ -56,6 +59,8 @@ class NodeDataPlane implements DataPlane {
   readonly #dns = new Map<string, DnsResolution>();
   #endpoints: EndpointSnapshot = { version: "", endpoints: new Map() };
   #cancelSweep: Cancel | null = null;
+  /** Runs only while there are clusters whose limits are shared. */
+  #cancelContentionCheck: Cancel | null = null;
   /** Bindings happen one snapshot after the other. */
   #applying: Promise<void> = Promise.resolve();
   #onIdle: (() => void) | null = null;
@@ -129,6 +134,8 @@ class NodeDataPlane implements DataPlane {
     await this.#applying;
     this.#cancelSweep?.();
     this.#cancelSweep = null;
+    this.#cancelContentionCheck?.();
+    this.#cancelContentionCheck = null;
     const closed = [...this.#listeners.values(), ...this.#closing].map((listener) => listener.close());
     for (const connection of this.#allConnections()) connection.destroy(false);
     for (const resolution of this.#dns.values()) resolution.stop();
@@ -155,6 +162,25 @@ class NodeDataPlane implements DataPlane {
       const cluster = new Cluster(spec, this.#deps.random);
       this.#clusters.set(name, cluster);
       this.#updateEndpoints(cluster);
+    }
+    this.#shareLimits();
+  }
+
+  #shareLimits(): void {
+    const { clock, sharedLimits } = this.#deps;
+    if (sharedLimits === null) return;
+    let sharing = false;
+    for (const [name, cluster] of this.#clusters) {
+      cluster.usage.share(isLimited(cluster.spec) ? sharedLimits.countsOf(name) : null);
+      sharing ||= cluster.usage.shared;
+    }
+    if (sharing) {
+      this.#cancelContentionCheck ??= clock.every(contentionCheckMs, () => {
+        for (const cluster of this.#clusters.values()) this.#pipeline.shareConnections(cluster);
+      });
+    } else {
+      this.#cancelContentionCheck?.();
+      this.#cancelContentionCheck = null;
     }
   }
 
@@ -200,7 +226,8 @@ class NodeDataPlane implements DataPlane {
     if (this.#pipeline.draining) return;
     const mapped = this.#options.portMap.get(spec.port);
     const host = mapped?.host ?? (spec.bind === "" ? this.#options.defaultBind : spec.bind);
-    const port = mapped?.port ?? spec.port;
+    const wanted = mapped?.port ?? spec.port;
+    const port = wanted === 0 ? (this.#options.boundPorts.get(spec.name) ?? 0) : wanted;
     try {
       await listener.open(this.#deps.transport, host, port);
       listener.error = null;

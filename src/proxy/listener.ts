@@ -67,6 +67,7 @@ export class Listener {
         host,
         port,
         backlog: this.options.backlog,
+        reusePort: this.options.reusePort,
         onAcceptError: () => {
           this.acceptErrors++;
         },

@@ -5,6 +5,7 @@ import type { Clock, Random } from "../core/index.ts";
 import type { ProxyIdentity } from "../model/index.ts";
 import type { AccessLog, Logger, RequestMetrics } from "../telemetry/port.ts";
 import type { Transport } from "./transport/transport.ts";
+import type { SharedLimits } from "./usage.ts";
 
 export interface DataPlaneDeps {
   readonly transport: Transport;
@@ -16,6 +17,8 @@ export interface DataPlaneDeps {
   readonly accessLog: AccessLog | null;
   /** All addresses of a host name; rejects when there are none. */
   readonly resolveHost: (host: string) => Promise<readonly string[]>;
+  /** Limits of clusters that count for several threads; null = this thread has them to itself. */
+  readonly sharedLimits: SharedLimits | null;
   /** Fills with bytes nobody can guess; for request ids. */
   readonly fillRandom: (bytes: Uint8Array) => void;
 }
@@ -26,6 +29,10 @@ export interface DataPlaneOptions {
   readonly portMap: ReadonlyMap<number, { readonly host: string; readonly port: number }>;
   /** Address of gateway listeners that name none; "" = all. */
   readonly defaultBind: string;
+  /** Lets other threads, and other processes of this user, listen on the same addresses. */
+  readonly reusePort: boolean;
+  /** By listener name: the port another thread was given where any free one was wanted. */
+  readonly boundPorts: ReadonlyMap<string, number>;
   readonly backlog: number;
   /** Request and response heads (Envoy: 60 KiB, 100 fields). */
   readonly maxHeadBytes: number;
@@ -51,6 +58,8 @@ export interface DataPlaneOptions {
 export const defaultDataPlaneOptions: Omit<DataPlaneOptions, "identity"> = {
   portMap: new Map(),
   defaultBind: "",
+  reusePort: false,
+  boundPorts: new Map(),
   backlog: 4096,
   maxHeadBytes: 60 * 1024,
   maxHeaders: 100,

@@ -350,6 +350,11 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     this.#pool.sweep(cluster, nowMs);
   }
 
+  /** Lets other threads have connections of a cluster whose limits they share, and takes what they left. */
+  shareConnections(cluster: Cluster): void {
+    this.#pool.shareConnections(cluster);
+  }
+
   /** The head of a request did not arrive in time. */
   onHeadTimeout(exchange: Exchange): void {
     this.#endings.rescue(exchange, "REQUEST_HEADER_TIMEOUT");

@@ -7,6 +7,7 @@ import type { Cluster } from "./cluster.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Connection, ConnectionHandler, Transport } from "./transport/transport.ts";
+import { limited } from "./usage.ts";
 
 /** What becomes of a connection; implemented by the pipeline. */
 export interface UpstreamEvents {
@@ -32,6 +33,8 @@ export class UpstreamConnection implements ConnectionHandler {
   /** Exchanges it has completed; more than zero means it was kept alive. */
   exchanges = 0;
   idleSinceMs = 0;
+  /** Since when it is kept although other threads wait for its place, or -1. */
+  contendedSinceMs = -1;
   /** The endpoint's own `Keep-Alive: timeout`, or -1. */
   idleLimitMs = -1;
   readonly #events: UpstreamEvents;
@@ -59,10 +62,10 @@ export class UpstreamConnection implements ConnectionHandler {
     return this.#released;
   }
 
+  /** Begins to connect. Its place among the cluster's connections is taken already. */
   open(transport: Transport): void {
     this.endpoint.connectionsActive++;
     this.endpoint.connectionsTotal++;
-    this.cluster.connectionsActive++;
     if (this.cluster.spec.connectTimeoutMs > 0) {
       this.#deadlines.schedule(this.#connectDeadline, this.cluster.spec.connectTimeoutMs);
     }
@@ -139,7 +142,7 @@ export class UpstreamConnection implements ConnectionHandler {
     this.#released = true;
     this.#deadlines.cancel(this.#connectDeadline);
     this.endpoint.connectionsActive--;
-    this.cluster.connectionsActive--;
+    this.cluster.usage.giveBack(limited.connections);
     const index = this.endpoint.idle.indexOf(this);
     if (index >= 0) this.endpoint.idle.splice(index, 1);
     this.#events.onUpstreamReleased(this);

@@ -8,12 +8,16 @@ import type { Endpoint } from "./endpoint.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Transport } from "./transport/transport.ts";
 import { UpstreamConnection, type UpstreamEvents } from "./upstream-connection.ts";
+import { limited } from "./usage.ts";
 
 /** `ready`: send now. `waiting`: onUpstreamReady will come. `overflow`: the queue is full. */
 export type Acquisition = "ready" | "waiting" | "overflow";
 
 /** Subtracted from an endpoint's announced keep-alive time, so that we close first (AWS, nginx and Node all race here). */
 const idleGuardMs = 1_000;
+
+/** How long a thread may go on using a connection while other threads wait for its place. */
+const turnMs = 50;
 
 export class UpstreamPool {
   readonly #transport: Transport;
@@ -38,8 +42,9 @@ export class UpstreamPool {
         return "ready";
       }
     }
-    if (cluster.connectionsActive >= cluster.spec.maxConnections && !this.#evictIdle(cluster)) {
-      if (cluster.pending.length >= cluster.spec.maxPendingRequests) return "overflow";
+    // Where threads share the limit, whoever waits longer comes first.
+    if (cluster.usage.contended || !this.#takeConnection(cluster)) {
+      if (!cluster.usage.take(limited.pending, cluster.spec.maxPendingRequests)) return "overflow";
       exchange.waitsForConnection = true;
       cluster.pending.push(exchange);
       return "waiting";
@@ -55,7 +60,8 @@ export class UpstreamPool {
     connection.exchanges++;
     const limit = cluster.spec.maxRequestsPerConnection;
     const spent = limit > 0 && connection.exchanges >= limit;
-    if (spent || endpoint.retired || connection.closed || endpoint.idle.length >= this.#maxIdle) {
+    const unwanted = spent || endpoint.retired || connection.closed || endpoint.idle.length >= this.#maxIdle;
+    if (unwanted || mustYield(connection, nowMs)) {
       connection.close();
       return;
     }
@@ -68,6 +74,20 @@ export class UpstreamPool {
 
   /** A slot of the cluster became free. */
   onReleased(cluster: Cluster): void {
+    // While other threads wait too, a free place is for whoever looks first (shareConnections).
+    if (cluster.pending.length > 0 && cluster.usage.waitingElsewhere === 0) this.#servePending(cluster);
+  }
+
+  /**
+   * Called every few milliseconds. Where threads share a cluster's limit: closes idle connections that others wait
+   * for, and serves what waits here when a place has become free.
+   */
+  shareConnections(cluster: Cluster): void {
+    if (!cluster.usage.shared) return;
+    let wanted = cluster.usage.waitingElsewhere;
+    for (const endpoint of cluster.endpoints) {
+      for (; wanted > 0 && endpoint.idle.length > 0; wanted--) endpoint.idle.shift()!.close();
+    }
     if (cluster.pending.length > 0) this.#servePending(cluster);
   }
 
@@ -77,7 +97,9 @@ export class UpstreamPool {
     exchange.waitsForConnection = false;
     const pending = exchange.cluster!.pending;
     const index = pending.indexOf(exchange);
-    if (index >= 0) pending.splice(index, 1);
+    if (index < 0) return;
+    pending.splice(index, 1);
+    exchange.cluster!.usage.giveBack(limited.pending);
   }
 
   /** Closes connections that have been idle too long. Oldest first, so one look per endpoint is enough. */
@@ -112,10 +134,9 @@ export class UpstreamPool {
       const exchange = cluster.pending[0]!;
       const endpoint = exchange.endpoint!;
       const idle = endpoint.idle.pop();
-      if (idle === undefined && cluster.connectionsActive >= cluster.spec.maxConnections && !this.#evictIdle(cluster)) {
-        return;
-      }
+      if (idle === undefined && !this.#takeConnection(cluster)) return;
       cluster.pending.shift();
+      cluster.usage.giveBack(limited.pending);
       exchange.waitsForConnection = false;
       if (idle === undefined) {
         this.#connect(exchange, cluster, endpoint);
@@ -127,6 +148,11 @@ export class UpstreamPool {
     }
   }
 
+  /** A place for one more connection. */
+  #takeConnection(cluster: Cluster): boolean {
+    return takeFree(cluster) || this.#evictIdle(cluster);
+  }
+
   /** At the limit an idle connection to another endpoint makes room for a wanted one. */
   #evictIdle(cluster: Cluster): boolean {
     for (const endpoint of cluster.endpoints) {
@@ -134,7 +160,7 @@ export class UpstreamPool {
       if (oldest === undefined) continue;
       endpoint.idle.shift();
       oldest.close();
-      return cluster.connectionsActive < cluster.spec.maxConnections;
+      return takeFree(cluster);
     }
     return false;
   }
@@ -143,4 +169,19 @@ export class UpstreamPool {
 function isOverHint(connection: UpstreamConnection, nowMs: number): boolean {
   const limitMs = connection.idleLimitMs;
   return limitMs >= 0 && nowMs - connection.idleSinceMs >= Math.max(0, limitMs - idleGuardMs);
+}
+
+function takeFree({ usage, spec }: Cluster): boolean {
+  return usage.take(limited.connections, spec.maxConnections);
+}
+
+/** Whether a connection has to make room for other threads: at once when nobody waits here, else after a while. */
+function mustYield(connection: UpstreamConnection, nowMs: number): boolean {
+  const { cluster } = connection;
+  if (cluster.usage.waitingElsewhere === 0) {
+    connection.contendedSinceMs = -1;
+    return false;
+  }
+  if (connection.contendedSinceMs < 0) connection.contendedSinceMs = nowMs;
+  return cluster.pending.length === 0 || nowMs - connection.contendedSinceMs >= turnMs;
 }

@@ -55,6 +55,7 @@ export function createParts(options: ServeOptions, deps: ServeDeps): Parts {
       logger: logger.child("proxy"),
       metrics,
       accessLog,
+      sharedLimits: null,
       resolveHost: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
       fillRandom: (bytes) => void randomFillSync(bytes),
     },

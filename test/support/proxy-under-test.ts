@@ -46,6 +46,8 @@ export interface ProxySetup {
   readonly role?: "gateway" | "mesh";
   readonly options?: Partial<DataPlaneOptions>;
   readonly random?: Random;
+  /** Limits counted together with other data planes. */
+  readonly sharedLimits?: DataPlaneDeps["sharedLimits"];
   readonly resolveHost?: (host: string) => Promise<readonly string[]>;
   /** Stands between the data plane and the sockets (support/transports.ts). */
   readonly transport?: DataPlaneDeps["transport"];
@@ -83,6 +85,7 @@ export class ProxyUnderTest implements AsyncDisposable {
           },
         },
         accessLog: { write: (record) => this.accessLog.push(record) },
+        sharedLimits: setup.sharedLimits ?? null,
         resolveHost:
           setup.resolveHost ?? (async (host) => (await lookup(host, { all: true })).map(({ address }) => address)),
         fillRandom: (bytes) => bytes.fill(0x5a),

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clusters with the traffic policy that holds for them; limits and timeouts default to Istio's.
 
-import type { ClusterSpec, ConnectionPool, LoadBalancer, TrafficPolicy } from "../../model/index.ts";
+import {
+  unlimited,
+  type ClusterSpec,
+  type ConnectionPool,
+  type LoadBalancer,
+  type TrafficPolicy,
+} from "../../model/index.ts";
 import type { DestinationRules } from "../link/destination-rules.ts";
 import type { ClusterKey } from "./destinations.ts";
-
-/** Istio's way to say "no limit": Envoy's circuit breaker thresholds are 32 bits wide. */
-const unlimited = 2 ** 32 - 1;
 
 interface EffectivePolicy {
   readonly loadBalancer: LoadBalancer | null;

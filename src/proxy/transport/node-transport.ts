@@ -198,10 +198,8 @@ async function listen(
   });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  server.listen(
-    { host: options.host === "" ? "::" : options.host, port: options.port, backlog: options.backlog },
-    resolve,
-  );
+  const { host, port, backlog, reusePort } = options;
+  server.listen({ host: host === "" ? "::" : host, port, backlog, reusePort }, resolve);
   try {
     await promise;
   } catch (error) {

@@ -50,6 +50,8 @@ export interface ListenOptions {
   /** 0 = any free port. */
   readonly port: number;
   readonly backlog: number;
+  /** SO_REUSEPORT: several threads listen on one address and the kernel spreads connections over them. */
+  readonly reusePort: boolean;
   /** A connection was lost while accepting it (EMFILE, ECONNABORTED); the listener goes on. */
   readonly onAcceptError: (error: Error) => void;
 }
