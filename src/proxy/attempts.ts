@@ -44,12 +44,14 @@ export class Attempts {
   start(exchange: Exchange): void {
     const cluster = exchange.cluster!;
     if (!cluster.usage.take(limited.requests, cluster.spec.maxRequests)) {
+      this.#end(exchange, false);
       this.#endings.rescue(exchange, "UPSTREAM_OVERFLOW");
       return;
     }
     const endpoint = cluster.select(exchange.tried);
     if (endpoint === null) {
       cluster.usage.giveBack(limited.requests);
+      this.#end(exchange, false);
       this.#endings.rescue(exchange, cluster.resolutionFailed ? "DNS_FAILED" : "NO_HEALTHY_UPSTREAM");
       return;
     }
