@@ -88,6 +88,7 @@ export class Attempts {
     exchange.failureReason = reason;
     if (code === "CONNECT_FAILED" || code === "CONNECT_TIMEOUT") exchange.endpoint!.connectionsFailed++;
     const wasReused = upstream !== null && upstream.exchanges > 0;
+    this.#pool.cancel(exchange);
     this.#detach(exchange);
     this.#end(exchange, false);
     if (!exchange.responseStarted && this.#retry(exchange, code, wasReused)) return;
