@@ -79,10 +79,11 @@ export class Cluster {
     return this.#available.find((candidate) => !tried.includes(candidate)) ?? endpoint;
   }
 
-  /** Closes what is idle and takes no new work. */
+  /**
+   * No configuration names it any more: closes what is idle and keeps no connection from now on. What is still routed to
+   * it, retries and requests of connections that outlive their listener, finds its endpoints as they were.
+   */
   retire(): void {
     for (const endpoint of this.#endpoints.values()) endpoint.retire();
-    this.#available = [];
-    this.#balancer.update([]);
   }
 }

@@ -20,6 +20,8 @@ import { DataPlaneStats, dataPlaneSamples } from "./stats.ts";
 import { isLimited } from "./usage.ts";
 
 const sweepMs = 1_000;
+/** A connection that was in use so recently may carry its next request already: that one is answered as the last. */
+const lastRequestGraceMs = 1_000;
 /** How often a thread looks whether others wait for connections of a cluster whose limits they share. */
 const contentionCheckMs = 20;
 
@@ -118,7 +120,7 @@ class NodeDataPlane implements DataPlane {
     await this.#applying;
     // Closing a server resolves when its last connection is gone, so it is not waited for here.
     for (const listener of this.#listeners.values()) void listener.close();
-    this.#closeIdleConnections();
+    this.#sweep();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onIdle = resolve;
     const cancel = this.#deps.clock.after(deadlineMs, resolve);
@@ -209,7 +211,6 @@ class NodeDataPlane implements DataPlane {
       this.#listeners.delete(name);
       this.#closing.add(listener);
       void listener.close().then(() => this.#closing.delete(listener));
-      for (const connection of listener.connections) if (connection.exchange === null) connection.connection.close();
       this.#deps.logger.info("listener removed", { listener: name });
     }
     for (const spec of wanted.values()) {
@@ -255,19 +256,15 @@ class NodeDataPlane implements DataPlane {
     if (connection.lingering) {
       if (quietMs >= this.#options.lingerMs) connection.destroy(false);
     } else if (exchange === null) {
-      if (quietMs >= this.#options.downstreamIdleTimeoutMs) connection.connection.close();
+      const isLeaving = this.#pipeline.draining || !connection.listener.listening;
+      const limitMs = isLeaving ? lastRequestGraceMs : this.#options.downstreamIdleTimeoutMs;
+      if (quietMs >= limitMs) connection.connection.close();
     } else if (exchange.requestState === messageState.head) {
       if (nowMs - exchange.startedMs >= this.#options.requestHeaderTimeoutMs) {
         this.#pipeline.onHeadTimeout(exchange);
       }
     } else if (quietMs >= this.#options.streamIdleTimeoutMs) {
       this.#pipeline.onStreamIdle(exchange);
-    }
-  }
-
-  #closeIdleConnections(): void {
-    for (const connection of this.#allConnections()) {
-      if (connection.exchange === null && !connection.lingering) connection.connection.close();
     }
   }
 

@@ -144,7 +144,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     else if (head.contentLength > 0) exchange.requestBody.startLength(head.contentLength);
     else exchange.requestBody.startNone();
     exchange.requestState = exchange.requestBody.done ? messageState.done : messageState.body;
-    exchange.closeDownstream = !head.keepAlive || this.#draining;
+    exchange.closeDownstream = !head.keepAlive || this.#draining || !exchange.downstream!.listener.listening;
     this.#requestIds.write(exchange.requestId, 0);
 
     if (!this.#guardPath(exchange)) return this.#endings.rescue(exchange, "BAD_PATH", from);

@@ -142,7 +142,8 @@ export class ResponseRelay {
     }
     // A body without a length can only end with the connection for a client that knows no chunks.
     const endsWithConnection = legacyClient && head.contentLength < 0 && !body.done;
-    if (endsWithConnection || this.draining) exchange.closeDownstream = true;
+    const isLast = this.draining || !exchange.downstream!.listener.listening;
+    if (endsWithConnection || isLast) exchange.closeDownstream = true;
     return this.#relayResponse(exchange, bytes, from, to, true);
   }
 
