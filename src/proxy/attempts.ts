@@ -138,7 +138,9 @@ export class Attempts {
       exchange.flags = "URX";
       return false;
     }
-    return exchange.cluster!.usage.take(limited.retries, exchange.cluster!.spec.maxRetries);
+    if (exchange.cluster!.usage.take(limited.retries, exchange.cluster!.spec.maxRetries)) return true;
+    exchange.flags = "UO";
+    return false;
   }
 
   #again(exchange: Exchange): void {
