@@ -59,6 +59,8 @@ class NodeDataPlane implements DataPlane {
   readonly #closing = new Set<Listener>();
   readonly #clusters = new Map<string, Cluster>();
   readonly #dns = new Map<string, DnsResolution>();
+  /** Of the newest snapshot. */
+  #tables: ReadonlyMap<string, RouteTable<BoundAction>> = new Map();
   #endpoints: EndpointSnapshot = { version: "", endpoints: new Map() };
   #cancelSweep: Cancel | null = null;
   /** Runs only while there are clusters whose limits are shared. */
@@ -79,6 +81,7 @@ class NodeDataPlane implements DataPlane {
     this.#cancelSweep ??= this.#deps.clock.every(sweepMs, () => this.#sweep());
     this.#reconcileClusters(snapshot);
     const tables = new Map<string, RouteTable<BoundAction>>();
+    this.#tables = tables;
     for (const [name, spec] of snapshot.routeTables) {
       tables.set(
         name,
@@ -86,7 +89,7 @@ class NodeDataPlane implements DataPlane {
       );
     }
     for (const spec of snapshot.listeners) this.#listeners.get(spec.name)?.setTables(tablesOf(spec, tables));
-    this.#applying = this.#applying.then(() => this.#reconcileListeners(snapshot, tables));
+    this.#applying = this.#applying.then(() => this.#reconcileListeners(snapshot));
     return this.#applying;
   }
 
@@ -201,10 +204,7 @@ class NodeDataPlane implements DataPlane {
     resolution.update(specs);
   }
 
-  async #reconcileListeners(
-    snapshot: RoutingSnapshot,
-    tables: ReadonlyMap<string, RouteTable<BoundAction>>,
-  ): Promise<void> {
+  async #reconcileListeners(snapshot: RoutingSnapshot): Promise<void> {
     const wanted = new Map(snapshot.listeners.map((spec) => [spec.name, spec]));
     for (const [name, listener] of this.#listeners) {
       if (wanted.has(name)) continue;
@@ -217,7 +217,8 @@ class NodeDataPlane implements DataPlane {
       let listener = this.#listeners.get(spec.name);
       if (listener?.listening === true) continue;
       listener ??= new Listener(spec, this.#options, this.#coarse, this.#pipeline);
-      listener.setTables(tablesOf(spec, tables));
+      // Newer ones may have come while another listener was being bound.
+      listener.setTables(tablesOf(spec, this.#tables));
       this.#listeners.set(spec.name, listener);
       await this.#open(listener, spec);
     }

@@ -7,6 +7,8 @@ import { test } from "node:test";
 
 import { lostRequests, startLoad, type LoadAnswer } from "../support/load.ts";
 import { LoadOrigin } from "../support/load-origin.ts";
+import { get } from "../support/messages.ts";
+import { endpoint, ProxyUnderTest, route, webCluster } from "../support/proxy-under-test.ts";
 import {
   boundPort,
   gatewayYaml,
@@ -106,6 +108,18 @@ test(
     assert.ok(builds > versions / 3, `${builds} changes of the routes took effect`);
   },
 );
+
+test("a listener that is being bound when the next routes arrive serves those", async () => {
+  await using origin = await LoadOrigin.start({ version: "new" });
+  await using proxy = new ProxyUnderTest({});
+  proxy.dataPlane.applyEndpoints({ version: "1", endpoints: new Map([[webCluster, [endpoint(origin.port)]]]) });
+  const binding = proxy.dataPlane.applyRouting(proxy.snapshot([]));
+  await proxy.dataPlane.applyRouting(proxy.snapshot([route({ uri: { kind: "prefix", value: "/" } })]));
+  await binding;
+  await using client = await proxy.connect();
+  client.send(get());
+  assert.match(await client.takeThrough("\r\n\r\n"), /^HTTP\/1\.1 200 [^]*x-version: new/);
+});
 
 function configOf(version: number, portOf: (version: number) => number): string {
   const current = `app-${version}.example`;
