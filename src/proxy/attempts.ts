@@ -61,8 +61,6 @@ export class Attempts {
     exchange.attemptActive = true;
     endpoint.requestsActive++;
     endpoint.requestsTotal++;
-    const perTryTimeoutMs = exchange.action!.retry.perTryTimeoutMs;
-    if (perTryTimeoutMs > 0) this.#deadlines.schedule(exchange.tryDeadline, perTryTimeoutMs);
     if (this.#pool.acquire(exchange, cluster, endpoint) === "overflow") {
       this.#end(exchange, false);
       this.#endings.rescue(exchange, "UPSTREAM_OVERFLOW");

@@ -226,6 +226,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
         this.#onRequestComplete(exchange);
       }
     }
+    if (exchange.requestState === messageState.done) this.#onRequestSent(exchange);
     if (at > 0 && !upstream.connection.send(at)) {
       upstream.blocked = true;
       exchange.downstream!.connection.pause();
@@ -239,6 +240,14 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   #onRequestComplete(exchange: Exchange): void {
     const timeoutMs = exchange.action!.timeoutMs;
     if (timeoutMs > 0) this.#deadlines.schedule(exchange.routeDeadline, timeoutMs);
+  }
+
+  /** A try takes its time from here: neither the queue, nor connecting, nor a slow client counts (Envoy). */
+  #onRequestSent(exchange: Exchange): void {
+    const { perTryTimeoutMs } = exchange.action!.retry;
+    if (perTryTimeoutMs > 0 && exchange.responseState === messageState.head) {
+      this.#deadlines.schedule(exchange.tryDeadline, perTryTimeoutMs);
+    }
   }
 
   #keepForReplay(exchange: Exchange, bytes: Buffer, payloadBytes: number): void {
