@@ -33,13 +33,15 @@ export class DnsResolution {
     this.#refreshMs = refreshMs;
   }
 
-  /** New names; resolves them at once. */
+  /** Takes over a new list. Names that were not there before are resolved at once, with all others. */
   update(specs: readonly EndpointSpec[]): void {
-    this.#specs = specs;
+    const before = new Set(this.#specs.map((spec) => spec.address));
     const names = new Set(specs.map((spec) => spec.address));
+    this.#specs = specs;
     for (const name of this.#known.keys()) if (!names.has(name)) this.#known.delete(name);
     this.#apply();
-    void this.#refresh();
+    // Endpoints of other clusters come and go many times between two answers of a name server.
+    if (!names.isSubsetOf(before)) void this.#refresh();
   }
 
   stop(): void {
