@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clients that leave: in every phase everything they held is freed, and the exchange is recorded as DC.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { endOfHead, get, ok, post } from "../support/messages.ts";
+import { endpoint, eventually, startProxy, type ProxyUnderTest } from "../support/proxy-under-test.ts";
+import { RawOrigin, type RawPeer } from "../support/raw-peer.ts";
+import { silentAddress, silentTransport } from "../support/transports.ts";
+
+const leave: readonly (readonly [how: string, go: (client: RawPeer) => void])[] = [
+  ["FIN", (client) => client.finish()],
+  ["RST", (client) => client.reset()],
+];
+
+async function gone(proxy: ProxyUnderTest): Promise<void> {
+  await eventually(() => proxy.sample("naru_downstream_connections_active") === 0, "the client's connection is gone");
+  assert.equal(proxy.sample("naru_exchanges_active"), 0);
+  assert.equal(proxy.cluster().requestsActive, 0);
+  assert.equal(proxy.cluster().connectionsActive, 0);
+}
+
+function assertDisconnected(proxy: ProxyUnderTest, code: number): void {
+  assert.deepEqual(proxy.outcomes(), [{ code, flags: "DC", details: "downstream_remote_disconnect" }]);
+}
+
+for (const [how, go] of leave) {
+  test(`${how} in the middle of a head leaves no trace: nothing was asked for`, async () => {
+    await using proxy = await startProxy();
+    await using client = await proxy.connect();
+    client.send("GET / HTTP/1.1\r\nHost:");
+    await eventually(() => proxy.sample("naru_exchanges_active") === 1, "the head has begun");
+    go(client);
+    await gone(proxy);
+    assert.deepEqual(proxy.outcomes(), []);
+  });
+
+  test(`${how} while connecting gives the connect up`, async () => {
+    await using proxy = await startProxy({ transport: silentTransport() });
+    proxy.setEndpoints([endpoint(80, { address: silentAddress })]);
+    await using client = await proxy.connect();
+    client.send(get());
+    await eventually(() => proxy.cluster().connectionsActive === 1, "naru connects");
+    go(client);
+    await gone(proxy);
+    assertDisconnected(proxy, 0);
+    assert.equal(proxy.cluster().endpoints[0]?.connectionsFailed, 0, "nobody's fault but the client's");
+  });
+
+  test(`${how} in the middle of a request body resets the upstream: half a request is no request`, async () => {
+    await using origin = await RawOrigin.start();
+    await using proxy = await startProxy({ origins: [origin.port] });
+    await using client = await proxy.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+    const upstream = await origin.connection();
+    await upstream.takeThrough("half\r\n");
+    go(client);
+    assert.equal(await upstream.takeToEnd(), "");
+    assert.equal(upstream.errorCode, "ECONNRESET");
+    await gone(proxy);
+    assertDisconnected(proxy, 0);
+  });
+
+  test(`${how} while waiting for the answer resets the upstream`, async () => {
+    await using origin = await RawOrigin.start();
+    await using proxy = await startProxy({ origins: [origin.port] });
+    await using client = await proxy.connect();
+    client.send(post("hello"));
+    const upstream = await origin.connection();
+    await upstream.takeThrough("hello");
+    go(client);
+    await upstream.takeToEnd();
+    await gone(proxy);
+    assertDisconnected(proxy, 0);
+  });
+
+  test(`${how} in the middle of the answer resets the upstream; the code that was sent is recorded`, async () => {
+    await using origin = await RawOrigin.start();
+    await using proxy = await startProxy({ origins: [origin.port] });
+    await using client = await proxy.connect();
+    client.send(get());
+    const upstream = await origin.connection();
+    await upstream.takeThrough(endOfHead);
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    await client.takeThrough("half");
+    go(client);
+    await upstream.takeToEnd();
+    await gone(proxy);
+    assertDisconnected(proxy, 200);
+  });
+}
+
+test("a client that leaves between two requests costs nothing and is not recorded", async () => {
+  await using origin = await RawOrigin.start();
+  await using proxy = await startProxy({ origins: [origin.port] });
+  await using client = await proxy.connect();
+  client.send(get());
+  const upstream = await origin.connection();
+  upstream.send(ok("done"));
+  await client.takeThrough("done");
+  client.finish();
+  await client.takeToEnd();
+  assert.equal(proxy.exchanges.length, 1);
+  assert.equal(proxy.cluster().connectionsActive, 1, "the upstream connection stays for others");
+});
+
+test("what an aborted exchange held does not reach the next one", async () => {
+  await using origin = await RawOrigin.start();
+  await using proxy = await startProxy({ origins: [origin.port] });
+  await using first = await proxy.connect();
+  first.send("PUT /first HTTP/1.1\r\nHost: first\r\nX-Secret: 1\r\nContent-Length: 100\r\n\r\nsecret");
+  const one = await origin.connection();
+  await one.takeThrough("secret");
+  first.reset();
+  await one.takeToEnd();
+  await using second = await proxy.connect();
+  second.send(get("/second"));
+  const two = await origin.connection();
+  assert.equal(
+    await two.takeThrough(endOfHead),
+    "GET /second HTTP/1.1\r\nHost: a\r\nx-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: http\r\n" +
+      "x-request-id: 5a5a5a5a-5a5a-4a5a-9a5a-5a5a5a5a5a5a\r\n\r\n",
+  );
+  two.send(ok("clean"));
+  await second.takeThrough("clean");
+});
