@@ -254,8 +254,12 @@ class NodeDataPlane implements DataPlane {
   #sweepDownstream(connection: DownstreamConnection, nowMs: number): void {
     const exchange = connection.exchange;
     const quietMs = nowMs - connection.activeAtMs;
-    if (connection.lingering) {
-      if (quietMs >= this.#options.lingerMs) connection.destroy(false);
+    if (exchange === null && connection.connection.queuedBytes > 0) {
+      // Answers that nobody reads: an orderly close would wait for ever to flush them.
+      if (quietMs >= this.#options.streamIdleTimeoutMs) connection.destroy(true);
+    } else if (connection.lingering) {
+      // Coarse time may be a sweep behind, and the client must have all of the time it was promised.
+      if (quietMs >= this.#options.lingerMs + sweepMs) connection.destroy(false);
     } else if (exchange === null) {
       const isLeaving = this.#pipeline.draining || !connection.listener.listening;
       const limitMs = isLeaving ? lastRequestGraceMs : this.#options.downstreamIdleTimeoutMs;

@@ -52,12 +52,12 @@ export class DownstreamConnection implements ConnectionHandler {
   }
 
   onData(bytes: Buffer, from: number, to: number): void {
-    this.activeAtMs = this.listener.coarse.nowMs;
     if (this.lingering) {
       this.lingerLeft -= to - from;
       if (this.lingerLeft < 0) this.destroy(true);
       return;
     }
+    this.activeAtMs = this.listener.coarse.nowMs;
     if (this.#heldFill > 0) {
       this.#hold(bytes, from, to);
       return;
