@@ -107,3 +107,27 @@ function withMembers(connection: Connection, members: Partial<Connection>): Conn
     },
   });
 }
+
+/** Remembers the most bytes any connection had queued in user space. */
+export class MeasuredTransport {
+  readonly transport: Transport;
+  maxQueuedBytes = 0;
+
+  constructor() {
+    const real = createNodeTransport();
+    this.transport = {
+      name: real.name,
+      connect: (options, handler) => this.#measured(real.connect(options, handler)),
+      listen: (options, accept) => real.listen(options, (connection) => accept(this.#measured(connection))),
+    };
+  }
+
+  #measured(connection: Connection): Connection {
+    const send = (length: number): boolean => {
+      const mayGoOn = connection.send(length);
+      this.maxQueuedBytes = Math.max(this.maxQueuedBytes, connection.queuedBytes);
+      return mayGoOn;
+    };
+    return withMembers(connection, { send });
+  }
+}
