@@ -151,6 +151,8 @@ export function placeholderOf(spec: OptionSpec): string {
   return spec.kind === "choice" ? spec.choices.join("|") : spec.placeholder;
 }
 
+const maxThreads = 256;
+
 /** What is wrong with a value, or null. */
 function faultOf(spec: OptionSpec, value: string): string | null {
   switch (spec.kind) {
@@ -158,6 +160,10 @@ function faultOf(spec: OptionSpec, value: string): string | null {
       return parsePort(value) === null ? "a port is a number from 0 to 65535" : null;
     case "seconds":
       return /^\d{1,6}(?:\.\d{1,3})?$/.test(value) ? null : "seconds are a number like 45 or 0.5";
+    case "threads":
+      return value === "auto" || (/^[1-9]\d{0,2}$/.test(value) && Number(value) <= maxThreads)
+        ? null
+        : `must be auto or a number from 1 to ${maxThreads}`;
     case "choice": {
       if (spec.choices.includes(value)) return null;
       return `must be one of ${spec.choices.join(", ")}${didYouMean(suggestWord(value, spec.choices))}`;

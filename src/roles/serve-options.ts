@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a serving process is told, and how the options of `gateway`, `up` and `demo` say it.
 
+import { availableParallelism } from "node:os";
 import { parsePortMap, type BindAddress, type OptionValues } from "../cli/index.ts";
 import type { ProxyIdentity } from "../model/index.ts";
 import type { LogLevel } from "../telemetry/port.ts";
@@ -9,6 +10,8 @@ import { identityFrom } from "./identity.ts";
 export interface ServeOptions {
   /** Files and directories of resources; watched. */
   readonly paths: readonly string[];
+  /** Data-plane threads; with 1 there are no workers. */
+  readonly concurrency: number;
   readonly identity: ProxyIdentity;
   /** Where calls between services are taken; null = not at all. */
   readonly mesh: { readonly bind: string; readonly port: number } | null;
@@ -40,6 +43,7 @@ export function serveOptionsFrom(
   for (const [port, target] of parsePortMap(values)) portMap.set(port, { ...target, host: target.host || defaultBind });
   return {
     paths,
+    concurrency: values.text("concurrency") === "auto" ? availableParallelism() : values.number("concurrency"),
     identity: identityFrom(values),
     mesh: meshPort === null ? null : { bind: "127.0.0.1", port: meshPort },
     portMap,

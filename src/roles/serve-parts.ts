@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of a serving process that need nothing but options: they are made first, and nothing runs in them yet.
 
-import { randomFillSync } from "node:crypto";
-import { lookup } from "node:dns/promises";
 import { CliError, exitCodes } from "../cli/index.ts";
-import { messageOf, systemClock, type Clock } from "../core/index.ts";
-import { createDataPlane, createNodeTransport, defaultDataPlaneOptions, type DataPlane } from "../proxy/index.ts";
+import { messageOf, type Clock } from "../core/index.ts";
+import { createDataPlane, defaultDataPlaneOptions, type DataPlane } from "../proxy/index.ts";
 import {
   createAccessLog,
   createByteSink,
   createLogger,
   createRequestMetrics,
   MetricsRegistry,
-  type BufferedAccessLog,
+  type ByteSink,
   type RootLogger,
   type StoredRequestMetrics,
 } from "../telemetry/index.ts";
 import type { ServeOptions } from "./serve-options.ts";
+import { systemDeps } from "./system-deps.ts";
 
 export interface ServeDeps {
   /** Takes one line of the log, without its line break. */
@@ -27,53 +26,100 @@ export interface ServeDeps {
   readonly onQuit: () => void;
 }
 
-export interface Parts {
+/** A log file; what was written before `reopen` goes to the old one. */
+interface OpenLog {
+  reopen(): void | Promise<void>;
+  close(): Promise<void>;
+}
+
+interface DataPlaneParts {
+  readonly dataPlane: DataPlane;
+  readonly accessLog: OpenLog | null;
+  /** Brings what the data plane says about itself up to date; null = it always is. */
+  readonly refresh: (() => Promise<void>) | null;
+}
+
+export interface Parts extends DataPlaneParts {
   readonly clock: Clock;
   readonly logger: RootLogger;
   readonly registry: MetricsRegistry;
   readonly metrics: StoredRequestMetrics;
-  readonly accessLog: BufferedAccessLog | null;
-  readonly dataPlane: DataPlane;
+}
+
+/** What both kinds of data plane are made from. */
+interface Base {
+  readonly options: ServeOptions;
+  readonly deps: ServeDeps;
+  readonly system: ReturnType<typeof systemDeps>;
+  readonly logger: RootLogger;
+  readonly metrics: StoredRequestMetrics;
+  readonly registry: MetricsRegistry;
 }
 
 /** Series of request metrics before new label sets are lumped together. */
 const maxMetricSeries = 10_000;
 
 /** Throws CliError when the access log cannot be opened. */
-export function createParts(options: ServeOptions, deps: ServeDeps): Parts {
-  const clock = systemClock;
-  const { logLevel: level, logFormat: format, identity, portMap, defaultBind } = options;
+export async function createParts(options: ServeOptions, deps: ServeDeps): Promise<Parts> {
+  const { logLevel: level, logFormat: format } = options;
+  const system = systemDeps();
+  const { clock } = system;
   const logger = createLogger({ level, format, colour: deps.colour, write: deps.writeLog, clock });
   const registry = new MetricsRegistry();
   const metrics = createRequestMetrics(registry, { maxSeries: maxMetricSeries });
-  const accessLog = openAccessLog(options, logger, clock);
-  const dataPlane = createDataPlane(
-    {
-      transport: createNodeTransport(),
-      clock,
-      random: Math.random,
-      logger: logger.child("proxy"),
-      metrics,
-      accessLog,
-      sharedLimits: null,
-      resolveHost: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
-      fillRandom: (bytes) => void randomFillSync(bytes),
-    },
-    { ...defaultDataPlaneOptions, identity, portMap, defaultBind },
-  );
-  registry.addSource(() => dataPlane.samples());
-  if (accessLog !== null) registry.addSource(accessLog.samples);
-  return { clock, logger, registry, metrics, accessLog, dataPlane };
+  const base = { options, deps, system, logger, registry, metrics };
+  const parts = options.concurrency === 1 ? onThisThread(base) : await onWorkers(base);
+  registry.addSource(() => parts.dataPlane.samples());
+  return { clock, logger, registry, metrics, ...parts };
 }
 
-function openAccessLog({ accessLog }: ServeOptions, logger: RootLogger, clock: Clock): BufferedAccessLog | null {
+/** The usual case on small machines: no second heap, no message, no shared memory. */
+function onThisThread({ options, system, logger, metrics, registry }: Base): DataPlaneParts {
+  const { identity, portMap, defaultBind } = options;
+  const sink = openSink(options, logger, system.clock);
+  const accessLog =
+    options.accessLog === null || sink === null
+      ? null
+      : createAccessLog({ format: options.accessLog.format, clock: system.clock, sink });
+  const dataPlane = createDataPlane(
+    { ...system, logger: logger.child("proxy"), metrics, accessLog, sharedLimits: null },
+    { ...defaultDataPlaneOptions, identity, portMap, defaultBind },
+  );
+  if (accessLog !== null) registry.addSource(accessLog.samples);
+  return { dataPlane, accessLog, refresh: null };
+}
+
+async function onWorkers({ options, deps, system, logger, metrics }: Base): Promise<DataPlaneParts> {
+  const { createWorkerPool, SinkQueue, startWorker } = await import("./workers/index.ts");
+  const { identity, portMap, defaultBind } = options;
+  const sink = openSink(options, logger, system.clock);
+  const accessLog = sink === null ? null : new SinkQueue(sink);
+  const pool = createWorkerPool(
+    { clock: system.clock, logger, writeLog: deps.writeLog, metrics, accessLog, start: startWorker },
+    {
+      threads: options.concurrency,
+      options: { identity, portMap, defaultBind },
+      accessLogFormat: options.accessLog?.format ?? null,
+      maxSeries: maxMetricSeries,
+      logFormat: options.logFormat,
+      logColour: deps.colour,
+    },
+  );
+  const log: OpenLog | null = accessLog && {
+    reopen: () => pool.flushAccessLog().then(() => accessLog.reopen()),
+    close: () => accessLog.close(),
+  };
+  return { dataPlane: pool, accessLog: log, refresh: () => pool.refresh() };
+}
+
+function openSink({ accessLog }: ServeOptions, logger: RootLogger, clock: Clock): ByteSink | null {
   if (accessLog === null) return null;
-  const { file, format } = accessLog;
+  const { file } = accessLog;
   const onError = (message: string, error: Error) =>
     logger.child("access-log").error(message, { error: messageOf(error) });
   try {
     const target = file === null ? ({ kind: "stdout" } as const) : ({ kind: "file", path: file } as const);
-    return createAccessLog({ format, clock, sink: createByteSink({ target, clock, onError }) });
+    return createByteSink({ target, clock, onError });
   } catch (error) {
     const message = `cannot open the access log ${file}: ${messageOf(error)}`;
     throw new CliError(exitCodes.failure, message, "Name another --access-log-file.", { cause: error });

@@ -50,7 +50,7 @@ const retryBindMs = 10_000;
  * CliError that says what to do when that is not possible, and leaves nothing running then.
  */
 export async function startServing(options: ServeOptions, deps: ServeDeps): Promise<Serving> {
-  const serving = new Server(options, createParts(options, deps), deps.onQuit);
+  const serving = new Server(options, await createParts(options, deps), deps.onQuit);
   try {
     await serving.start();
   } catch (error) {
@@ -126,7 +126,11 @@ class Server implements Serving {
   }
 
   reopenLogs(): void {
-    this.#parts.accessLog?.reopen();
+    void this.#reopenLogs();
+  }
+
+  async #reopenLogs(): Promise<void> {
+    await this.#parts.accessLog?.reopen();
     this.logger.info("log files reopened");
   }
 
@@ -165,7 +169,7 @@ class Server implements Serving {
   }
 
   async #startAdmin(): Promise<void> {
-    const { clock, logger, registry, dataPlane } = this.#parts;
+    const { clock, logger, registry, dataPlane, refresh } = this.#parts;
     const routes = () => listRoutes(this.#routing, { role: null, port: null });
     const deps = {
       clock,
@@ -177,6 +181,8 @@ class Server implements Serving {
       clusters: () => dataPlane.clusters(),
       routes: { text: () => renderRoutes(routes(), null, (title) => title), data: () => routes().map(routeData) },
       readiness: () => this.#readiness,
+      concurrency: this.#options.concurrency,
+      refresh,
       quit: this.#onQuit,
       drainListeners: () => this.#drainOnRequest(),
     };

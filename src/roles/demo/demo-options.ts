@@ -95,6 +95,7 @@ export async function choosePorts(values: OptionValues, tellTaken: (text: string
 export function demoServeOptions(paths: readonly string[], ports: DemoPorts, logLevel: LogLevel): ServeOptions {
   return {
     paths,
+    concurrency: 1,
     identity,
     mesh: { bind: bindHost, port: ports.mesh },
     portMap: new Map([[gatewayPort, { host: bindHost, port: ports.gateway }]]),

@@ -37,6 +37,10 @@ export interface AdminDeps {
   /** The route tables as `naru routes` shows them. */
   readonly routes: View;
   readonly readiness: () => Readiness;
+  /** Data-plane threads. */
+  readonly concurrency: number;
+  /** Brings the numbers of other threads up to date before a page shows them; null = they always are. */
+  readonly refresh: (() => Promise<void>) | null;
   /** `/quitquitquit`: drain and end the process. Called after the reply is sent. */
   readonly quit: () => void;
   /** `/drain_listeners`: stop accepting, finish what runs. */
@@ -66,6 +70,7 @@ export function adminEndpoints(deps: AdminDeps, startedMs: number): readonly End
         reason,
         uptime_current_epoch: uptime,
         uptime_all_epochs: uptime,
+        concurrency: deps.concurrency,
         pid: process.pid,
         node: process.version,
       });

@@ -40,8 +40,12 @@ export function createAdminServer(deps: AdminDeps, options: AdminOptions): Admin
     await Promise.all(closing.map((listener) => listener.close()));
   }
 
-  async function open(listener: HttpListenerOptions, endpoints: readonly Endpoint[]): Promise<AdminAddress> {
-    const opened = await listenHttp(listener, endpoints, { clock: deps.clock, logger });
+  async function open(
+    listener: HttpListenerOptions,
+    endpoints: readonly Endpoint[],
+    refresh: AdminDeps["refresh"],
+  ): Promise<AdminAddress> {
+    const opened = await listenHttp(listener, endpoints, { clock: deps.clock, logger, refresh });
     listeners.push(opened);
     return { host: opened.address, port: opened.port };
   }
@@ -54,9 +58,10 @@ export function createAdminServer(deps: AdminDeps, options: AdminOptions): Admin
     const stats = { ...options.stats, purpose: "metrics", portFlag: "--stats-port", guarded: false };
     try {
       const bound = {
-        admin: await open(admin, [index, ...pages]),
-        status: await open(status, statusEndpoints(deps)),
-        stats: await open(stats, statsEndpoints(deps)),
+        admin: await open(admin, [index, ...pages], deps.refresh),
+        // A probe has to be answered whatever the other threads do.
+        status: await open(status, statusEndpoints(deps), null),
+        stats: await open(stats, statsEndpoints(deps), deps.refresh),
       };
       logger.info("admin pages are up", {
         admin: bound.admin.port,

@@ -55,9 +55,14 @@ const commonHeaders = {
 export async function listenHttp(
   options: HttpListenerOptions,
   endpoints: readonly Endpoint[],
-  deps: { readonly clock: Clock; readonly logger: Logger },
+  deps: {
+    readonly clock: Clock;
+    readonly logger: Logger;
+    /** Awaited before each reply is made; must not reject. */
+    readonly refresh: (() => Promise<void>) | null;
+  },
 ): Promise<HttpListener> {
-  const pages = new Pages(options, endpoints, deps.logger);
+  const pages = new Pages(options, endpoints, deps.logger, deps.refresh);
   // WHY: `import … from "node:http"` reads every export, and reading `http.WebSocket` loads Node's bundled undici: 6 MB
   // of private memory and 22 ms on Node 26.10.
   const server = process.getBuiltinModule("node:http").createServer(
@@ -80,17 +85,25 @@ class Pages {
   readonly #endpoints: readonly Endpoint[];
   readonly #byPath: ReadonlyMap<string, Endpoint>;
   readonly #logger: Logger;
+  readonly #refresh: (() => Promise<void>) | null;
 
-  constructor(options: HttpListenerOptions, endpoints: readonly Endpoint[], logger: Logger) {
+  constructor(
+    options: HttpListenerOptions,
+    endpoints: readonly Endpoint[],
+    logger: Logger,
+    refresh: (() => Promise<void>) | null,
+  ) {
     this.#options = options;
     this.#endpoints = endpoints;
     this.#byPath = new Map(endpoints.map((endpoint) => [endpoint.path, endpoint]));
     this.#logger = logger;
+    this.#refresh = refresh;
   }
 
   /** Never rejects. */
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "", url = "" } = request;
+    await this.#refresh?.();
     const reply = this.#replyTo(request, response);
     request.resume();
     try {

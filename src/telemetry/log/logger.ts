@@ -15,6 +15,8 @@ export interface LoggerOptions {
   /** Takes one line without its line break. Called synchronously; what it throws reaches whoever logged. */
   readonly write: (line: string) => void;
   readonly clock: Clock;
+  /** Of every entry, before its own. */
+  readonly fields?: LogFields;
 }
 
 export interface RootLogger extends Logger {
@@ -23,6 +25,8 @@ export interface RootLogger extends Logger {
    * such scope: a typo must not look like success.
    */
   setLevel(level: LogLevel, scope?: string): boolean;
+  /** Calls back after each successful `setLevel`, for loggers of other threads that have to follow. */
+  onSetLevel(callback: (level: LogLevel, scope: string | undefined) => void): void;
   /** Every scope there is, sorted by name. */
   levels(): Readonly<Record<string, LogLevel>>;
 }
@@ -73,8 +77,9 @@ class Scopes {
   }
 
   write(level: LogLevel, scope: string, message: string, fields: LogFields | undefined): void {
-    const { clock, colour, format, write } = this.#options;
-    const entry: LogEntry = { wallMs: clock.wallMs(), level, scope, message, fields: fields ?? {} };
+    const { clock, colour, format, write, fields: common } = this.#options;
+    const all = common === undefined ? (fields ?? {}) : { ...common, ...fields };
+    const entry: LogEntry = { wallMs: clock.wallMs(), level, scope, message, fields: all };
     write(format === "json" ? jsonLogLine(entry) : textLogLine(entry, colour));
   }
 }
@@ -132,6 +137,7 @@ class ScopedLogger implements Logger {
 
 class Root extends ScopedLogger implements RootLogger {
   readonly #scopes: Scopes;
+  readonly #followers: ((level: LogLevel, scope: string | undefined) => void)[] = [];
 
   constructor(scopes: Scopes) {
     super(scopes, scopes.get(rootScope));
@@ -139,7 +145,13 @@ class Root extends ScopedLogger implements RootLogger {
   }
 
   setLevel(level: LogLevel, scope?: string): boolean {
-    return this.#scopes.setLevel(level, scope);
+    if (!this.#scopes.setLevel(level, scope)) return false;
+    for (const follow of this.#followers) follow(level, scope);
+    return true;
+  }
+
+  onSetLevel(callback: (level: LogLevel, scope: string | undefined) => void): void {
+    this.#followers.push(callback);
   }
 
   levels(): Readonly<Record<string, LogLevel>> {

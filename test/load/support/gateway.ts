@@ -46,6 +46,7 @@ export function startGateway(folder: string, log: string[]): Promise<Serving> {
   return startServing(
     {
       paths: [folder],
+      concurrency: 1,
       identity,
       mesh: null,
       portMap: new Map([80, 81].map((port) => [port, anyPort])),

@@ -127,6 +127,8 @@ async function setUp(t: TestContext, changes: Partial<AdminDeps> = {}) {
       clusters: () => clusters,
       routes: { text: () => "HOST  ROUTE\n", data: () => ({ routes: new Map([["a", new Set([1])]]) }) },
       readiness: () => readiness,
+      concurrency: 1,
+      refresh: null,
       quit: () => void calls.push("quit"),
       drainListeners: () => void calls.push("drain"),
       ...changes,
@@ -520,6 +522,8 @@ function clashing(name: "admin" | "status" | "stats", port: number) {
     clusters: () => [],
     routes: { text: () => "", data: () => [] },
     readiness: () => ({ state: "LIVE", reason: "" }),
+    concurrency: 1,
+    refresh: null,
     quit: () => {},
     drainListeners: () => {},
   };
