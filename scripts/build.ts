@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bundles src/ into dist/: one entry, ES modules. What the program imports lazily stays a chunk of its own, so that
-// nobody pays memory and start-up time for a parser or a regular-expression engine that is not used.
+// Bundles src/ into dist/: an entry for the program and one for its workers, ES modules. What the program imports lazily
+// stays a chunk of its own, so that nobody pays memory and start-up time for a parser or a regular-expression engine that
+// is not used.
 
 import { chmodSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -17,7 +18,11 @@ const requireForCommonJs =
 rmSync(`${root}dist`, { recursive: true, force: true });
 const result = await build({
   absWorkingDir: root,
-  entryPoints: ["src/main.ts"],
+  entryPoints: [
+    { in: "src/main.ts", out: "main" },
+    // Beside the chunk that starts it (src/roles/workers/pool.ts), as it is in src/.
+    { in: "src/roles/workers/worker.ts", out: "chunks/worker" },
+  ],
   outdir: "dist",
   chunkNames: "chunks/[name]-[hash]",
   bundle: true,
