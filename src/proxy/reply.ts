@@ -8,6 +8,7 @@ import { writeAscii } from "./http1/index.ts";
 /** Reason phrases of the statuses naru itself answers with (RFC 9110 §15). */
 const reasons: Readonly<Record<number, string>> = {
   200: "OK",
+  204: "No Content",
   400: "Bad Request",
   403: "Forbidden",
   404: "Not Found",
@@ -43,10 +44,13 @@ export interface ReplyOptions {
 
 /** Writes a complete reply; returns its length. */
 export function encodeReply(out: Buffer, reply: ReplyOptions): number {
-  const bodyBytes = Buffer.byteLength(reply.body);
+  const hasContent = reply.status !== 204 && reply.status !== 304;
+  const bodyBytes = hasContent ? Buffer.byteLength(reply.body) : 0;
   let head = `HTTP/1.1 ${reply.status} ${reasons[reply.status] ?? "Unknown"}\r\n`;
   if (bodyBytes > 0) head += "content-type: text/plain\r\n";
-  head += `content-length: ${bodyBytes}\r\ndate: ${reply.httpDate}\r\nserver: naru\r\n${reply.extraHeader}`;
+  // RFC 9110 §8.6: with 204 a length must not, with 304 it need not be said.
+  if (hasContent) head += `content-length: ${bodyBytes}\r\n`;
+  head += `date: ${reply.httpDate}\r\nserver: naru\r\n${reply.extraHeader}`;
   if (reply.close) head += "connection: close\r\n";
   else if (reply.announceKeepAlive) head += "connection: keep-alive\r\n";
   const at = writeAscii(out, 0, `${head}\r\n`);
