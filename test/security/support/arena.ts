@@ -22,6 +22,7 @@ export interface Refusal {
   readonly details: string;
 }
 
+const longestTestMs = 15_000;
 const codecError = "http1.codec_error";
 export const refusals = {
   badRequest: { status: 400, flags: "DPE", details: codecError },
@@ -57,18 +58,24 @@ export class Arena implements AsyncDisposable {
   readonly origin: EchoOrigin;
   readonly proxy: ProxyUnderTest;
   readonly #bystander: RawPeer;
+  readonly #giveUp: NodeJS.Timeout;
   #asked = 0;
 
   private constructor(origin: EchoOrigin, proxy: ProxyUnderTest, bystander: RawPeer) {
     this.origin = origin;
     this.proxy = proxy;
     this.#bystander = bystander;
+    // Ends whatever a failing test waits for; a passing one never comes near it.
+    this.#giveUp = setTimeout(() => void proxy.dataPlane.stop(), longestTestMs);
   }
 
   static async start(setup: ProxySetup = {}): Promise<Arena> {
-    const origin = await EchoOrigin.start();
-    const proxy = await startProxy({ origins: [origin.port], ...setup });
-    return new Arena(origin, proxy, await proxy.connect());
+    await using started = new AsyncDisposableStack();
+    const origin = started.use(await EchoOrigin.start());
+    const proxy = started.use(await startProxy({ origins: [origin.port], ...setup }));
+    const arena = new Arena(origin, proxy, await proxy.connect());
+    started.move();
+    return arena;
   }
 
   /** Sends `payload`, cut before the given offsets, and holds the answer against `refusal`. Nothing reaches the origin. */
@@ -113,7 +120,31 @@ export class Arena implements AsyncDisposable {
     return seen;
   }
 
-  /** Sends one request and expects `refusal` to leave the connection usable: nothing about its framing is in doubt. */
+  /** Sends a payload that readers see differently: it is one request for the origin, which is returned, or refused. */
+  async oneOrNone(payload: string): Promise<SeenRequest | null> {
+    const name = JSON.stringify(payload.slice(0, 200));
+    const before = this.origin.requests.length;
+    await using client = await this.proxy.connect();
+    client.send(payload);
+    const lines = await client.takeThrough("\r\n\r\n");
+    if (!lines.startsWith("HTTP/1.1 200 ")) {
+      const answer = lines + (await client.takeToEnd());
+      const status = Number(answer.slice(9, 12));
+      assert.ok(status === 400 || status === 501, name);
+      assertRefusal(answer, { ...refusals.badRequest, status }, name);
+      await this.assertUnharmed(name);
+      assert.equal(this.origin.requests.length, before + 1, `only the bystander reached the origin after ${name}`);
+      return null;
+    }
+    const seen = this.origin.requests[before]!;
+    assert.equal(await client.takeBytes(seen.target.length), seen.target, name);
+    await this.assertUnharmed(name);
+    assert.equal(client.received, "", `one answer to ${name}`);
+    assert.equal(this.origin.requests.length, before + 2, `one request and the bystander's after ${name}`);
+    return seen;
+  }
+
+  /** Sends one request that naru answers itself, with `status`. */
   async answered(payload: string, status: number): Promise<void> {
     const before = this.origin.requests.length;
     await using client = await this.proxy.connect();
@@ -137,6 +168,7 @@ export class Arena implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#giveUp);
     await this.#bystander[Symbol.asyncDispose]();
     await this.proxy[Symbol.asyncDispose]();
     await this.origin[Symbol.asyncDispose]();
