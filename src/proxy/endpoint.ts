@@ -18,7 +18,7 @@ export class Endpoint {
 
   /** LIFO: the most recently used is the least likely to be closed by the other side. Oldest first. */
   readonly idle: UpstreamConnection[] = [];
-  /** Metric series by response code and flag; see metrics-cache.ts. */
+  /** Metric series by response code, negative for requests of the mesh listener; see recorder.ts. */
   readonly series = new Map<number, number>();
 
   connectionsActive = 0;

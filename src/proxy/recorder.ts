@@ -34,10 +34,12 @@ export class ExchangeRecorder {
   #series(exchange: Exchange): number {
     const endpoint = exchange.endpoint;
     if (endpoint === null || exchange.flags !== "-") return this.#resolve(exchange);
-    const known = endpoint.series.get(exchange.responseCode);
+    // Listeners of both roles may share an endpoint, and who called differs.
+    const key = exchange.downstream!.listener.role === "gateway" ? exchange.responseCode : -exchange.responseCode;
+    const known = endpoint.series.get(key);
     if (known !== undefined) return known;
     const series = this.#resolve(exchange);
-    endpoint.series.set(exchange.responseCode, series);
+    endpoint.series.set(key, series);
     return series;
   }
 
