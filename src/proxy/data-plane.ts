@@ -130,6 +130,7 @@ class NodeDataPlane implements DataPlane {
     if (this.#openConnections() > 0) await promise;
     cancel();
     const abandoned = this.#stats.exchangesActive;
+    for (const { exchange } of this.#allConnections()) if (exchange !== null) this.#pipeline.onDrainDeadline(exchange);
     await this.stop();
     return { abandoned };
   }

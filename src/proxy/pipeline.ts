@@ -342,6 +342,13 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     this.#attempts.onReleased(connection);
   }
 
+  /** The time to drain is over. A request whose head is not complete gets no answer. */
+  onDrainDeadline(exchange: Exchange): void {
+    if (exchange.requestState === messageState.head) return;
+    this.#attempts.abandon(exchange);
+    this.#endings.rescue(exchange, "DRAIN_DEADLINE");
+  }
+
   /** A bug in naru: this exchange pays, the process lives. */
   onBug(exchange: Exchange | null, error: unknown): void {
     this.#stats.bugs++;
