@@ -18,7 +18,8 @@ const help = `Usage: npm run bench -- [options]
 Compares naru with HAProxy, nginx, httpxy, http-proxy-3 and node:http + undici. Every target is checked for right
 answers first, runs on one core, and is measured in turn with the others, round after round.
 
-  --targets a,b       only these (naru, haproxy, nginx, node:http + undici, httpxy, http-proxy-3)
+  --targets a,b       only these (naru, naru + access log, haproxy, nginx, node:http + undici,
+                      httpxy, http-proxy-3)
   --rounds N          measurements of each target (3)
   --seconds N         length of one measurement (5)
   --connections N     client connections (64)

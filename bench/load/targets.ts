@@ -18,7 +18,8 @@ export interface Target {
 const root = new URL("../..", import.meta.url).pathname;
 
 export const targets: readonly Target[] = [
-  { name: "naru", missing: null, command: naru },
+  { name: "naru", missing: null, command: naru(() => ["--access-log", "off"]) },
+  { name: "naru + access log", missing: null, command: naru(textLog) },
   { name: "haproxy", missing: missingTool("haproxy"), command: haproxy },
   { name: "nginx", missing: missingTool("nginx"), command: nginx },
   { name: "node:http + undici", missing: null, command: peer("node-undici") },
@@ -48,11 +49,23 @@ http {
   return ["nginx", "-e", "stderr", "-p", directory, "-c", file];
 }
 
-function naru(directory: string, port: number, originPort: number): readonly string[] {
-  const file = join(directory, "naru.yaml");
-  writeFileSync(
-    file,
-    `apiVersion: networking.istio.io/v1
+/** As in production, on one thread: the bundle, metrics on. */
+function naru(logOptions: (directory: string) => readonly string[]): Target["command"] {
+  return (directory, port, originPort) => {
+    const file = join(directory, `naru-${port}.yaml`);
+    writeFileSync(file, naruConfig(originPort));
+    const ports = ["--listen", `80=127.0.0.1:${port}`, "--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
+    const program = [process.execPath, join(root, "dist/main.js"), "gateway"];
+    return [...program, "-f", file, ...ports, "--concurrency", "1", ...logOptions(directory)];
+  };
+}
+
+function textLog(directory: string): readonly string[] {
+  return ["--access-log", "text", "--access-log-file", join(directory, "access.log")];
+}
+
+function naruConfig(originPort: number): string {
+  return `apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: { name: bench }
 spec:
@@ -88,10 +101,7 @@ spec:
   address: 127.0.0.1
   labels: { app: web, version: v1 }
   ports: { http: ${originPort} }
-`,
-  );
-  const options = ["--listen", `80=127.0.0.1:${port}`, "--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
-  return [process.execPath, join(root, "dist/main.js"), "gateway", "-f", file, ...options, "--access-log", "off"];
+`;
 }
 
 function haproxy(directory: string, port: number, originPort: number): readonly string[] {
