@@ -64,7 +64,7 @@ const logLevel: OptionSpec = {
   description: "Least severe messages to log; debug and trace also show stacks of failures",
 };
 
-/** More threads are more throughput, and 8 MB each: worth it for a gateway, seldom on a developer's machine. */
+/** More threads are more throughput, and 13 MB each: worth it for a gateway, seldom on a developer's machine. */
 function concurrency(byDefault: string): OptionSpec {
   return {
     kind: "threads",
