@@ -143,7 +143,11 @@ export class ResponseRelay {
     // A body without a length can only end with the connection for a client that knows no chunks.
     const endsWithConnection = legacyClient && head.contentLength < 0 && !body.done;
     const isLast = this.draining || !exchange.downstream!.listener.listening;
-    if (endsWithConnection || isLast) exchange.closeDownstream = true;
+    // Answered before all of the request was there: what was read of it, and by whom, nobody can tell (class CL.0). Envoy
+    // too says so while there is still a head to say it in, and uses neither connection again.
+    const isEarly = exchange.requestState !== messageState.done;
+    if (isEarly) head.keepAlive = false;
+    if (endsWithConnection || isLast || isEarly) exchange.closeDownstream = true;
     return this.#relayResponse(exchange, bytes, from, to, true);
   }
 
@@ -166,8 +170,6 @@ export class ResponseRelay {
     const out = downstream.connection.reserve(withHead ? room + head.length + responseHeadSlack : room);
     let at = 0;
     if (withHead) {
-      // The rest of the request will not be read: say so while there is still a head to say it in.
-      if (body.done && exchange.requestState !== messageState.done) exchange.closeDownstream = true;
       const minor = exchange.requestParser.head.minorVersion;
       at = encodeResponseHead(
         out,
@@ -194,11 +196,9 @@ export class ResponseRelay {
   /** `surplus`: the upstream sent more than its response; whatever that is, nobody asked for it. */
   #finishResponse(exchange: Exchange, surplus: boolean): void {
     exchange.responseState = messageState.done;
-    const requestDone = exchange.requestState === messageState.done;
-    // What is still queued was not read before the answer was given, and may never be (class CL.0).
-    const sent = requestDone && exchange.upstream!.connection.queuedBytes === 0;
+    // What is still queued was not read before the answer was given, and may never be.
+    const sent = exchange.upstream!.connection.queuedBytes === 0;
     this.#attempts.succeed(exchange, sent && !surplus);
-    if (!requestDone) exchange.closeDownstream = true;
     this.#endings.finish(exchange);
   }
 

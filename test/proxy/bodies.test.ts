@@ -388,9 +388,10 @@ test("a request goes on while its answer is already coming", async () => {
   client.send("1\r\nb\r\n0\r\n\r\n");
   await upstream.takeThrough("1\r\nb\r\n0\r\n\r\n");
   upstream.send("1\r\nB\r\n0\r\n\r\n");
-  await client.takeThrough("1\r\nB\r\n0\r\n\r\n");
-  assert.equal(client.ended, false);
-  assert.equal(idle(proxy), 1);
+  // Whoever answers early may not have read what came later, so neither connection carries another exchange.
+  assert.equal(await client.takeToEnd(), "1\r\nB\r\n0\r\n\r\n");
+  assert.equal(client.errorCode, null);
+  assert.equal(idle(proxy), 0);
 });
 
 test("a connection that answered before all of its request was sent is not used again", async () => {
