@@ -7,6 +7,7 @@ import { delimiter, join } from "node:path";
 /** Command → Debian package that brings it. */
 export const testTools = {
   curl: "curl",
+  nginx: "nginx-light",
 } as const satisfies Record<string, string>;
 
 export type TestTool = keyof typeof testTools;
