@@ -25,24 +25,32 @@ class Screen {
   }
 
   write(text: string): void {
-    for (const piece of text.match(/\u001b\[\??\d*[A-Za-z]|\n|\r|[^\u001b\n\r]+/g) ?? []) this.#take(piece);
+    const [first = "", ...others] = text.split("\u001b");
+    this.#print(first);
+    for (const part of others) {
+      const [sequence = ""] = /^\[\??\d*[A-Za-z]/.exec(part) ?? [];
+      this.#control(sequence);
+      this.#print(part.slice(sequence.length));
+    }
   }
 
-  #take(piece: string): void {
-    if (piece === "\n") {
-      this.#row++;
-      this.lines[this.#row] ??= "";
-    } else if (piece === "\u001b[J") {
+  #print(text: string): void {
+    for (const [index, line] of text.split("\n").entries()) {
+      if (index > 0) this.lines[++this.#row] ??= "";
+      this.lines[this.#row] += line.replaceAll("\r", "");
+    }
+  }
+
+  #control(sequence: string): void {
+    if (sequence === "[J") {
       this.lines.length = this.#row + 1;
       this.lines[this.#row] = "";
-    } else if (/^\u001b\[\d+A$/.test(piece)) {
-      this.#row = Math.max(0, this.#row - Number.parseInt(piece.slice(2), 10));
-    } else if (piece === "\u001b[?25l") {
-      this.cursorShown = false;
-    } else if (piece === "\u001b[?25h") {
-      this.cursorShown = true;
-    } else if (piece !== "\r" && !/^\u001b\[\d+m$/.test(piece)) {
-      this.lines[this.#row] += piece;
+    } else if (sequence === "[?25l" || sequence === "[?25h") {
+      this.cursorShown = sequence === "[?25h";
+    } else if (sequence.endsWith("A")) {
+      this.#row = Math.max(0, this.#row - Number(sequence.slice(1, -1)));
+    } else {
+      assert.match(sequence, /^\[\d+m$/);
     }
   }
 }
