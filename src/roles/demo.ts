@@ -37,12 +37,14 @@ export async function runDemo(values: OptionValues, context: CommandContext): Pr
   const options = demoOptionsFrom(values);
   const { terminal } = context;
   const control = context.takeControl();
+  const { promise: quitRequested, resolve: onQuit } = Promise.withResolvers<void>();
+  // SIGHUP: a terminal that goes away takes the demo with it.
+  control.onReopen(onQuit);
   const display = createDisplay(modeOf(options, terminal), { terminal, output: process.stdout, clock: systemClock });
   await using cleanUp = new AsyncDisposableStack();
   const files = openFiles(options, display, cleanUp);
 
   const ports = await choosePorts(values, (text) => terminal.err(`naru: ${text}\n`));
-  const { promise: quitRequested, resolve: onQuit } = Promise.withResolvers<void>();
   const serveOptions = demoServeOptions(files.paths, ports, options.logLevel);
   const log = { writeLog: (line: string) => display.log(line), colour: terminal.errColour };
   const serving = await startServing(serveOptions, { ...log, onQuit });
@@ -57,9 +59,6 @@ export async function runDemo(values: OptionValues, context: CommandContext): Pr
       await services.stop(serviceGraceMs);
     }
   });
-  // A terminal that goes away takes the demo with it.
-  control.onReopen(onQuit);
-
   const { processes } = services;
   const facts = {
     urls,
