@@ -3,6 +3,7 @@
 
 import { Buffer } from "node:buffer";
 
+import { formatHostPort } from "../core/index.ts";
 import { messageState, noBytes, type Exchange } from "./exchange.ts";
 import type { Listener } from "./listener.ts";
 import type { Connection, ConnectionHandler } from "./transport/transport.ts";
@@ -39,12 +40,24 @@ export class DownstreamConnection implements ConnectionHandler {
   #held: Buffer = noBytes;
   #heldFill = 0;
   #consuming = false;
+  #localText: string | null = null;
+  #remoteText: string | null = null;
 
   constructor(connection: Connection, listener: Listener, events: DownstreamEvents, nowMs: number) {
     this.connection = connection;
     this.listener = listener;
     this.#events = events;
     this.activeAtMs = nowMs;
+  }
+
+  /** `address:port` of our end; made once, for the access log. */
+  get localText(): string {
+    return (this.#localText ??= formatHostPort(this.connection.localAddress, this.connection.localPort));
+  }
+
+  /** `address:port` of the client. */
+  get remoteText(): string {
+    return (this.#remoteText ??= formatHostPort(this.connection.remoteAddress, this.connection.remotePort));
   }
 
   onConnect(): void {

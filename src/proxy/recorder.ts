@@ -4,11 +4,10 @@
 
 import { Buffer } from "node:buffer";
 
-import { formatHostPort } from "../core/index.ts";
 import { unknownWorkload, type ProxyIdentity, type ServiceIdentity } from "../model/index.ts";
 import type { AccessLog, AccessLogRecord, RequestMetrics } from "../telemetry/port.ts";
 import { messageState, type Exchange } from "./exchange.ts";
-import { HeaderId } from "./http1/index.ts";
+import { HeaderId, type RequestHead } from "./http1/index.ts";
 
 const unknownService: ServiceIdentity = { host: "unknown", name: "unknown", namespace: "unknown" };
 
@@ -61,20 +60,16 @@ export class ExchangeRecorder {
 
 function accessLogRecord(exchange: Exchange, durationMs: number): AccessLogRecord {
   const head = exchange.requestParser.head;
-  const connection = exchange.downstream!.connection;
+  const downstream = exchange.downstream!;
   const parsed = exchange.requestState !== messageState.head;
-  const header = (id: number): string | null => {
-    const index = parsed ? head.find(id) : -1;
-    return index < 0 ? null : head.value(index);
-  };
-  const atEdge = exchange.downstream!.listener.role === "gateway";
-  const forwardedFor = header(HeaderId.xForwardedFor);
-  const requestId = atEdge ? null : header(HeaderId.xRequestId);
+  const atEdge = downstream.listener.role === "gateway";
+  const forwardedFor = parsed ? valueOf(head, HeaderId.xForwardedFor) : null;
+  const requestId = atEdge || !parsed ? null : valueOf(head, HeaderId.xRequestId);
   return {
     startWallMs: exchange.startedWallMs,
     method: parsed ? head.method : null,
     path: parsed ? head.target() : null,
-    protocol: parsed ? `HTTP/1.${head.minorVersion}` : null,
+    protocol: parsed ? (head.minorVersion === 1 ? "HTTP/1.1" : "HTTP/1.0") : null,
     responseCode: exchange.responseCode,
     responseFlags: exchange.flags,
     responseCodeDetails: exchange.details,
@@ -85,18 +80,23 @@ function accessLogRecord(exchange: Exchange, durationMs: number): AccessLogRecor
     durationMs,
     upstreamServiceTimeMs: exchange.upstreamServiceMs < 0 ? null : exchange.upstreamServiceMs,
     // The value as forwarded, which is what operators follow from hop to hop.
-    xForwardedFor: atEdge ? joined(forwardedFor, connection.remoteAddress) : forwardedFor,
-    userAgent: header(HeaderId.userAgent),
+    xForwardedFor: atEdge ? joined(forwardedFor, downstream.connection.remoteAddress) : forwardedFor,
+    userAgent: parsed ? valueOf(head, HeaderId.userAgent) : null,
     requestId: parsed ? (requestId ?? Buffer.from(exchange.requestId).toString("latin1")) : null,
     authority: parsed ? exchange.authority() : null,
     upstreamHost: exchange.endpoint?.key ?? null,
     upstreamCluster: exchange.clusterName,
     upstreamLocalAddress: exchange.upstreamLocal,
-    downstreamLocalAddress: formatHostPort(connection.localAddress, connection.localPort),
-    downstreamRemoteAddress: formatHostPort(connection.remoteAddress, connection.remotePort),
+    downstreamLocalAddress: downstream.localText,
+    downstreamRemoteAddress: downstream.remoteText,
     requestedServerName: null,
     routeName: exchange.route === null ? null : exchange.route.spec.name || "default",
   };
+}
+
+function valueOf(head: RequestHead, id: number): string | null {
+  const index = head.find(id);
+  return index < 0 ? null : head.value(index);
 }
 
 function joined(list: string | null, last: string): string {

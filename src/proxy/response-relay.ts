@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way back: the upstream's bytes become the client's response, interim ones included, with backpressure.
 
-import { formatHostPort, messageOf, type Clock, type Deadlines } from "../core/index.ts";
+import { messageOf, type Clock, type Deadlines } from "../core/index.ts";
 import type { Attempts } from "./attempts.ts";
 import type { CoarseTime } from "./coarse-time.ts";
 import type { Endings } from "./endings.ts";
@@ -117,8 +117,7 @@ export class ResponseRelay {
     exchange.details = "via_upstream";
     exchange.failureReason = null;
     if (this.#recordsAddresses) {
-      const { localAddress, localPort } = exchange.upstream!.connection;
-      exchange.upstreamLocal = formatHostPort(localAddress, localPort);
+      exchange.upstreamLocal = exchange.upstream!.localText;
     }
     const body = exchange.responseBody;
     const legacyClient = exchange.requestParser.head.minorVersion === 0;

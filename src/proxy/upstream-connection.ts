@@ -2,7 +2,7 @@
 // One connection to an endpoint: connecting, busy with one exchange, idle in the pool, or closed. It knows no HTTP; the
 // pipeline does.
 
-import { Deadline, type Deadlines } from "../core/index.ts";
+import { Deadline, formatHostPort, type Deadlines } from "../core/index.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Exchange } from "./exchange.ts";
@@ -43,6 +43,7 @@ export class UpstreamConnection implements ConnectionHandler {
   #connection: Connection | null = null;
   #paused = false;
   #released = false;
+  #localText: string | null = null;
 
   constructor(cluster: Cluster, endpoint: Endpoint, events: UpstreamEvents, deadlines: Deadlines) {
     this.cluster = cluster;
@@ -56,6 +57,11 @@ export class UpstreamConnection implements ConnectionHandler {
 
   get connection(): Connection {
     return this.#connection!;
+  }
+
+  /** `address:port` of our end; made once, for the access log. */
+  get localText(): string {
+    return (this.#localText ??= formatHostPort(this.connection.localAddress, this.connection.localPort));
   }
 
   get closed(): boolean {
