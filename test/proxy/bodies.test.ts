@@ -226,6 +226,41 @@ for (const { name, request = get(), sent, relayed, kept, chunked = false, untilC
   });
 }
 
+test("heads just below the limit go through in both directions, whatever the pieces", async () => {
+  const fields = Array.from({ length: 90 }, (_, index) => `X-${index}: ${"v".repeat(640)}\r\n`).join("");
+  for (const size of [100_000, 999, 65_000]) {
+    await using origin = await RawOrigin.start();
+    await using proxy = await startProxy({ origins: [origin.port] });
+    await using client = await proxy.connect();
+    await sendInPieces(client, get("/", fields), size);
+    const upstream = await origin.connection();
+    assert.equal(
+      await upstream.takeThrough(endOfHead),
+      `GET / HTTP/1.1\r\nHost: a\r\n${fields}${forwardingFields}\r\n`,
+    );
+    await sendInPieces(upstream, ok("done", fields), size);
+    assert.equal(
+      await client.takeThrough("done"),
+      `HTTP/1.1 200 OK\r\nDate: now\r\n${fields}content-length: 4\r\n\r\ndone`,
+    );
+    assert.equal(idle(proxy), 1);
+  }
+});
+
+test("a request head beyond the limit is 431 and the end, whatever the pieces", async () => {
+  for (const size of [100_000, 999]) {
+    await using proxy = await startProxy();
+    await using client = await proxy.connect();
+    await sendInPieces(client, get("/", `X: ${"x".repeat(61 * 1024)}\r\n`), size);
+    assert.match(
+      await client.takeToEnd(),
+      /^HTTP\/1\.1 431 Request Header Fields Too Large\r\n.*connection: close\r\n/s,
+    );
+    assert.equal(client.errorCode, null);
+    assert.equal(proxy.lastOutcome()?.details, "request_headers_too_large");
+  }
+});
+
 test("an HTTP/1.0 client gets no interim responses", async () => {
   await using origin = await RawOrigin.start();
   await using proxy = await startProxy({ origins: [origin.port] });

@@ -272,6 +272,29 @@ test("a GET on a kept-alive connection that turns out dead is repeated on a fres
   assert.equal(proxy.sample("naru_retries_total"), 0);
 });
 
+test("an idempotent request with a body is repeated byte for byte when its connection turns out dead", async () => {
+  const body = "0\r\n\r\n".repeat(1_000);
+  await using origin = await RawOrigin.start();
+  await using proxy = await startProxy({ origins: [origin.port] });
+  await using client = await proxy.connect();
+  client.send(get());
+  const upstream = await origin.connection();
+  await upstream.takeThrough(endOfHead);
+  upstream.send(ok("1"));
+  await client.takeThrough("\r\n\r\n1");
+  client.send(`PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n${body}\r\n`);
+  await upstream.takeThrough("\r\n1388\r\n");
+  await upstream.takeBytes(body.length + 2);
+  upstream.reset();
+  const fresh = await origin.connection();
+  assert.match(await fresh.takeThrough(endOfHead), /^PUT \/ HTTP/);
+  assert.equal(await fresh.takeBytes(body.length + 8), `1388\r\n${body}\r\n`);
+  client.send("3\r\nend\r\n0\r\n\r\n");
+  assert.equal(await fresh.takeThrough("0\r\n\r\n"), "3\r\nend\r\n0\r\n\r\n");
+  fresh.send(ok("2"));
+  assert.equal(await client.takeThrough("\r\n\r\n2"), okRelayed("2"));
+});
+
 test("the repeated GET is repeated only once", async () => {
   await using origin = await RawOrigin.start();
   await using proxy = await startProxy({ origins: [origin.port] });

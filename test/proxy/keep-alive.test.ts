@@ -301,6 +301,22 @@ test("a client that says nothing is closed after the idle timeout, not while it 
   await busy.takeToEnd();
 });
 
+test("a request that crosses the close of its idle connection is not acted on", async () => {
+  await using origin = await RawOrigin.start();
+  await using proxy = await startProxy({ origins: [origin.port], options: { downstreamIdleTimeoutMs: 10_000 } });
+  await using client = await proxy.connect();
+  client.send(get());
+  const upstream = await origin.connection();
+  await upstream.takeThrough(endOfHead);
+  upstream.send(ok("1"));
+  await client.takeThrough("\r\n\r\n1");
+  client.send(post("pay"));
+  proxy.clock.advance(12_000);
+  await client.takeToEnd();
+  assert.equal(upstream.received, "", "its client could not tell whether it was");
+  assert.equal(proxy.exchanges.length, 1);
+});
+
 test("bytes on an idle upstream connection end it: nobody asked for them", async () => {
   await using origin = await RawOrigin.start();
   await using proxy = await startProxy({ origins: [origin.port] });

@@ -277,7 +277,7 @@ export const defaultCluster: ClusterSpec = {
 
 /** Waits for what only takes turns of the event loop, such as bytes between two sockets of this process. */
 export async function eventually(condition: () => boolean, what: string): Promise<void> {
-  const endMs = performance.now() + 5_000;
+  const endMs = performance.now() + 15_000;
   while (!condition()) {
     if (performance.now() > endMs) assert.fail(`waited too long until ${what}`);
     await nextTurn();
