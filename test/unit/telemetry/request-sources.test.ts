@@ -27,7 +27,9 @@ function labelled(responseCode: number): RequestLabels {
 function addWorker(metrics: ReturnType<typeof createRequestMetrics>, maxSeries: number) {
   const memory = allocateSharedRows(maxSeries);
   const source = metrics.addSource(openSharedRows(memory));
-  const recorder = new SeriesRecorder(maxSeries, openSharedRows(memory), source.addSeries);
+  const recorder = new SeriesRecorder(maxSeries, openSharedRows(memory), (row, labels) => {
+    source.addSeries(row, labels);
+  });
   return { source, record: (code: number) => recorder.record(recorder.series(labelled(code)), 42, 100, 1000) };
 }
 
