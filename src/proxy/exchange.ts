@@ -121,7 +121,13 @@ export class Exchange implements RequestView {
     return (this.#authority ??= this.requestParser.head.authority());
   }
 
+  /** As the upstream will see it (forwarding.ts): a client must not choose his route by what is not passed on of him. */
   header(lowerCaseName: string): string | null {
+    if (lowerCaseName === "x-forwarded-client-cert") return null;
+    if (this.downstream!.listener.role === "gateway") {
+      if (lowerCaseName === "x-forwarded-proto") return this.scheme;
+      if (lowerCaseName.startsWith("x-envoy-")) return null;
+    }
     return this.requestParser.head.header(lowerCaseName);
   }
 

@@ -4,6 +4,7 @@
 //
 // Request, gateway: x-forwarded-for gets the peer appended, x-forwarded-proto and x-request-id are ours, x-envoy-* from
 // outside is dropped. Request, mesh: those stay as they are, missing ones are added (Istio: use_remote_address false).
+// Both: x-forwarded-client-cert is dropped, for nobody has shown a certificate (Istio: SANITIZE).
 // Framing fields are always written anew from what the parser understood (RFC 9112 §6).
 
 import {
@@ -33,8 +34,9 @@ const gatewayDrops = dropTable([
   HeaderId.xForwardedProto,
   HeaderId.xRequestId,
   HeaderId.xEnvoy,
+  HeaderId.xForwardedClientCert,
 ]);
-const meshDrops = dropTable([]);
+const meshDrops = dropTable([HeaderId.xForwardedClientCert]);
 const responseDrops = dropTable([]);
 
 /** Writes the head for the upstream into `out`; returns its length. */
