@@ -65,7 +65,6 @@ export const errorTable = {
   CONNECT_TIMEOUT: row("upstream", "connect", 503, 14, "UF", "upstream_reset_before_response_started{connection_timeout}", `${upstreamReset}connection timeout`, false),
   DNS_FAILED: row("upstream", "connect", 503, 14, "DF", "dns_resolution_failure", "no healthy upstream", false),
   UPSTREAM_DISCONNECT: row("upstream", "if-idempotent", 503, 14, "UC", "upstream_reset_before_response_started{connection_termination}", `${upstreamReset}connection termination`, false),
-  UPSTREAM_RESET: row("upstream", "if-idempotent", 503, 14, "UR", "upstream_reset_before_response_started{remote_reset}", `${upstreamReset}remote reset`, false),
   UPSTREAM_PROTOCOL_ERROR: row("upstream", "never", 502, 13, "UPE", "upstream_reset_before_response_started{protocol_error}", `${upstreamReset}protocol error`, false),
   UPSTREAM_TIMEOUT: row("upstream", "never", 504, 4, "UT", "upstream_response_timeout", "upstream request timeout", false),
   PER_TRY_TIMEOUT: row("upstream", "if-idempotent", 504, 4, "UT", "upstream_per_try_timeout", "upstream request timeout", false),

@@ -149,8 +149,8 @@ test("an upstream that resets before its response head is 503 UR", async () => {
   const upstream = await origin.connection();
   await upstream.takeThrough(endOfHead);
   upstream.reset();
-  await client.takeThrough("remote reset");
-  assert.deepEqual(proxy.lastOutcome(), beforeHead("UR", "remote_reset"));
+  await client.takeThrough("connection termination");
+  assert.deepEqual(proxy.lastOutcome(), beforeHead("UC", "connection_termination"));
 });
 
 for (const [name, bytes] of [
@@ -358,6 +358,6 @@ test("a POST that is half sent is not sent again, and its client is told", async
   const upstream = await origin.connection();
   await upstream.takeThrough("half");
   upstream.reset();
-  assert.match(await client.takeToEnd(), /^HTTP\/1\.1 503 .*\r\nconnection: close\r\n\r\n.*remote reset$/s);
+  assert.match(await client.takeToEnd(), /^HTTP\/1\.1 503 .*\r\nconnection: close\r\n\r\n.*connection termination$/s);
   assert.equal(origin.accepted, 1);
 });
