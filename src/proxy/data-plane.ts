@@ -121,12 +121,11 @@ class NodeDataPlane implements DataPlane {
   async drain(deadlineMs: number): Promise<DrainResult> {
     this.#pipeline.drain();
     await this.#applying;
-    // Closing a server resolves when its last connection is gone, so it is not waited for here.
-    for (const listener of this.#listeners.values()) void listener.close();
-    this.#sweep();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onIdle = resolve;
     const cancel = this.#deps.clock.after(deadlineMs, resolve);
+    await Promise.all(Array.from(this.#listeners.values(), (listener) => listener.close()));
+    this.#sweep();
     if (this.#openConnections() > 0) await promise;
     cancel();
     const abandoned = this.#stats.exchangesActive;
@@ -142,11 +141,12 @@ class NodeDataPlane implements DataPlane {
     this.#cancelSweep = null;
     this.#cancelContentionCheck?.();
     this.#cancelContentionCheck = null;
-    const closed = [...this.#listeners.values(), ...this.#closing].map((listener) => listener.close());
+    const listeners = [...this.#listeners.values(), ...this.#closing];
+    await Promise.all(listeners.map((listener) => listener.close()));
     for (const connection of this.#allConnections()) connection.destroy(false);
     for (const resolution of this.#dns.values()) resolution.stop();
     for (const cluster of this.#clusters.values()) cluster.retire();
-    await Promise.all(closed);
+    await Promise.all(listeners.map(({ ended }) => ended));
   }
 
   #reconcileClusters(snapshot: RoutingSnapshot): void {
@@ -211,7 +211,9 @@ class NodeDataPlane implements DataPlane {
       if (wanted.has(name)) continue;
       this.#listeners.delete(name);
       this.#closing.add(listener);
-      void listener.close().then(() => this.#closing.delete(listener));
+      // Whoever comes next may want the same port on other addresses.
+      await listener.close();
+      void listener.ended.then(() => this.#closing.delete(listener));
       this.#deps.logger.info("listener removed", { listener: name });
     }
     for (const spec of wanted.values()) {

@@ -24,6 +24,8 @@ export class Listener {
   error: string | null = null;
   readonly #events: DownstreamEvents;
   #bound: TransportListener | null = null;
+  #closing: Promise<void> | null = null;
+  #ended: Promise<void> = Promise.resolve();
   #tables: ReadonlyMap<number, RouteTable<BoundAction>> = new Map();
   #onlyTable: RouteTable<BoundAction> | null = null;
 
@@ -74,13 +76,20 @@ export class Listener {
       },
       (connection) => this.#accept(connection),
     );
+    this.#ended = this.#bound.ended;
   }
 
-  /** Stops accepting; connections live on. */
-  async close(): Promise<void> {
+  /** Stops accepting; connections live on, each for one more request. Resolves when the port is free. */
+  close(): Promise<void> {
     const bound = this.#bound;
     this.#bound = null;
-    await bound?.close();
+    if (bound !== null) this.#closing = bound.close();
+    return this.#closing ?? Promise.resolve();
+  }
+
+  /** Resolves when, after `close`, its last connection is gone. */
+  get ended(): Promise<void> {
+    return this.#ended;
   }
 
   #accept(connection: Connection): ConnectionHandler {

@@ -7,8 +7,8 @@ import { createServer, type AddressInfo, type Server, type Socket } from "node:n
 
 import { idHeader } from "./load.ts";
 
-/** What an origin does with one request instead of answering it. */
-export type OriginFault = "answer" | "reset" | "close";
+/** What an origin does with one request. */
+export type OriginFault = "answer" | "ignore" | "reset" | "close";
 
 export interface LoadOriginOptions {
   /** Sent back as `x-version`. */

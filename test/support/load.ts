@@ -101,6 +101,7 @@ export class Load {
     for (let sent = 0; sent < requestsEach && !this.#stopping;) {
       client ??= await this.#connect();
       if (client === null) {
+        if (this.options.mayBeRefused !== true && this.options.port() !== null) sent++;
         await nextTurn();
         continue;
       }

@@ -19,6 +19,9 @@ const readBufferBytes = 64 * 1024;
 const writeBufferBytes = 64 * 1024;
 /** Queued bytes above which `send` asks the sender to wait. Equal to the sockets' own mark, so that drain fires. */
 const highWaterBytes = 64 * 1024;
+/** Turns of the event loop after which a listener closes although clients keep coming. */
+const maxClosingTurns = 4_096;
+const shortTurnMs = 0.1;
 /** TCP keep-alive finds peers that vanished without a word. */
 const socketOptions = {
   allowHalfOpen: true,
@@ -193,7 +196,9 @@ async function listen(
   options: ListenOptions,
   accept: (connection: Connection) => ConnectionHandler | null,
 ): Promise<TransportListener> {
+  let accepted = 0;
   const server = createServer({ ...socketOptions, pauseOnConnect: true }, (socket) => {
+    accepted++;
     new NodeConnection(memory, null).adopt(socket, server, accept);
   });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -215,8 +220,33 @@ async function listen(
   return {
     address: bound.address,
     port: bound.port,
-    close: () => new Promise((done) => server.close(() => done())),
+    async close() {
+      await untilQuiet(() => accepted);
+      server.close();
+    },
+    ended: new Promise((done) => void server.once("close", done)),
   };
+}
+
+/**
+ * Node takes one connection per turn out of the kernel's queue, and closing the listening socket resets whatever is left
+ * in it: clients that are connected as far as they know. So it is closed right after a turn that found none, and a short
+ * one, since more may have come during a long one.
+ */
+async function untilQuiet(accepted: () => number): Promise<void> {
+  await nextTurn();
+  for (let turn = 0; turn < maxClosingTurns; turn++) {
+    const before = accepted();
+    const startMs = performance.now();
+    await nextTurn();
+    if (accepted() === before && performance.now() - startMs < shortTurnMs) return;
+  }
+}
+
+function nextTurn(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setImmediate(resolve);
+  return promise;
 }
 
 /**

@@ -59,8 +59,13 @@ export interface ListenOptions {
 export interface TransportListener {
   readonly address: string;
   readonly port: number;
-  /** Stops accepting; accepted connections live on. Resolves when the port is free. */
+  /**
+   * Accepts what clients see as connected already, then stops accepting; accepted connections live on. Resolves when the
+   * port is free. Call it once.
+   */
   close(): Promise<void>;
+  /** Resolves when, after `close`, the last accepted connection is gone too. */
+  readonly ended: Promise<void>;
 }
 
 export interface ConnectOptions {

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stopping the real program under full load: whatever it has accepted it answers, and it says goodbye before it leaves.
+
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+
+import { startNaru, type RunningNaru } from "../cli/support/run-naru.ts";
+import { lostRequests, startLoad } from "../support/load.ts";
+import { LoadOrigin } from "../support/load-origin.ts";
+import { connectRaw } from "../support/raw-peer.ts";
+import { eventually, startProxy } from "../support/proxy-under-test.ts";
+import { gatewayYaml, openGatewayFiles, routesYaml, serviceYaml, yamlFile } from "./support/gateway.ts";
+
+const freePorts = ["--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
+
+async function writeConfig(files: { replace(name: string, text: string): Promise<void> }, port: number): Promise<void> {
+  const routes = routesYaml(new Map([["/", [{ host: "app.example", weight: 100 }]]]));
+  await files.replace("config.yaml", yamlFile(gatewayYaml([80]), routes, serviceYaml("app.example", [port])));
+}
+
+function startGatewayProcess(folder: string, ...more: readonly string[]): RunningNaru {
+  return startNaru(["gateway", folder, "--concurrency", "2", "--listen", "80=127.0.0.1:0", ...freePorts, ...more]);
+}
+
+async function portOf(naru: RunningNaru): Promise<number> {
+  const ready = await naru.waitFor("stderr", /gateway is ready .*listeners=127\.0\.0\.1:(\d+)/);
+  return Number(ready[1]);
+}
+
+suite("stopping under load", { timeout: 30_000 }, () => {
+  test("SIGTERM: every request that was accepted is answered, the last answer of a connection says so", async () => {
+    await using origin = await LoadOrigin.start();
+    await using files = await openGatewayFiles();
+    await writeConfig(files, origin.port);
+    await using naru = startGatewayProcess(files.folder);
+    let port: number | null = await portOf(naru);
+    const load = startLoad({ port: () => port, connections: 32 });
+    await eventually(() => load.answered > 1_000, "the load runs");
+    // Who is connected stays; the balancer sends nobody new.
+    port = null;
+    naru.process.kill("SIGTERM");
+    await eventually(() => load.closesAnnounced === 32, "every connection is told to go");
+    const { code, stderr } = await naru.ended;
+    assert.deepEqual(lostRequests(await load.stop()), {});
+    assert.equal(code, 0, stderr);
+  });
+
+  test("clients in the accept queue when a drain begins are answered", async () => {
+    await using origin = await LoadOrigin.start();
+    await using proxy = await startProxy({ origins: [origin.port] });
+    // Connected as far as the kernel is concerned, while naru has had no turn to accept any of them.
+    const { port } = proxy;
+    const load = startLoad({ port: () => port, connections: 40, requestsEach: 1 });
+    const drained = proxy.dataPlane.drain(600_000);
+    const result = await load.finished();
+    assert.deepEqual(lostRequests(result), {});
+    assert.deepEqual([result.answered, result.closesAnnounced], [40, 40]);
+    let done = false;
+    void drained.then(() => (done = true));
+    await eventually(() => {
+      proxy.clock.advance(1_000);
+      return done;
+    }, "the drain ends");
+    assert.deepEqual(await drained, { abandoned: 0 });
+  });
+
+  test("rolling restarts behind a balancer lose nothing", async () => {
+    await using origin = await LoadOrigin.start({ bodyBytes: 3_000 });
+    await using files = await openGatewayFiles();
+    await writeConfig(files, origin.port);
+    await using disposables = new AsyncDisposableStack();
+    const start = () => disposables.use(startGatewayProcess(files.folder));
+    const gateways = [start(), start()];
+    const ports: (number | null)[] = await Promise.all(gateways.map(portOf));
+    let turn = 0;
+    const load = startLoad({ port: () => ports[turn++ % 2] ?? ports[turn++ % 2]!, connections: 16 });
+    for (const index of [0, 1]) {
+      const goal = load.answered + 300;
+      await eventually(() => load.answered > goal, "the load runs");
+      const old = gateways[index]!;
+      ports[index] = null;
+      old.process.kill("SIGTERM");
+      assert.equal((await old.ended).code, 0, old.stderr());
+      gateways[index] = start();
+      ports[index] = await portOf(gateways[index]);
+    }
+    const result = await load.stop();
+    assert.deepEqual(lostRequests(result), {});
+    assert.ok(result.closesAnnounced >= 16, `${result.closesAnnounced} closes were announced`);
+  });
+
+  test("a request that is stuck is cut off at the deadline, which costs the exit code", async () => {
+    await using origin = await LoadOrigin.start({ onRequest: (_, id) => (id === "stuck" ? "ignore" : "answer") });
+    await using files = await openGatewayFiles();
+    await writeConfig(files, origin.port);
+    await using naru = startGatewayProcess(files.folder, "--drain-seconds", "1");
+    let port: number | null = await portOf(naru);
+    await using client = await connectRaw(port);
+    client.send("GET / HTTP/1.1\r\nhost: a\r\nx-load-id: stuck\r\n\r\n");
+    const load = startLoad({ port: () => port, connections: 8 });
+    await eventually(() => load.answered > 200, "the load runs");
+    port = null;
+    naru.process.kill("SIGTERM");
+    await eventually(() => load.closesAnnounced === 8, "every other connection is told to go");
+    assert.deepEqual(lostRequests(await load.stop()), {});
+    assert.match(await client.takeToEnd(), /^HTTP\/1\.1 503 [^]*\r\nconnection: close\r\n/);
+    const { code, stderr } = await naru.ended;
+    assert.equal(code, 1);
+    assert.match(stderr, /drain deadline passed .*abandoned=1/);
+  });
+});
