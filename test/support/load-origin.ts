@@ -41,6 +41,8 @@ export class LoadOrigin implements AsyncDisposable {
       socket.on("close", () => this.connections.delete(socket));
       socket.on("error", ignoreResets);
       readRequests(socket, (method, id) => {
+        // It said goodbye before the request came, and looks at nothing any more.
+        if (socket.writableEnded) return;
         const fault = options.onRequest?.(socket, id) ?? "answer";
         if (fault === "reset") socket.resetAndDestroy();
         else if (fault === "close") socket.destroy();
