@@ -39,6 +39,7 @@ export const errorTable = {
   // Downstream sent something that must not be forwarded (RFC 9112 §2.2, §3, §5, §6, §7).
   BAD_REQUEST: row("downstream", "never", 400, 3, "DPE", "http1.codec_error", "Bad Request", true),
   BAD_PATH: row("downstream", "never", 400, 3, "-", "path_normalization_failed", "", false),
+  UNDERSCORE_IN_NAME: row("downstream", "never", 400, 3, "DPE", "http1.unexpected_underscore", "Bad Request", true),
   MISSING_HOST: row("downstream", "never", 400, 3, "-", "missing_host_header", "Bad Request", true),
   HTTP_VERSION_UNSUPPORTED: row("downstream", "never", 426, 12, "DPE", "low_version", "Upgrade Required", true),
   VERSION_NOT_SUPPORTED: row("downstream", "never", 505, 12, "DPE", "http1.codec_error", "HTTP Version Not Supported", true),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The nouns: resources as decoded, problems, and the compiled snapshots. Types first, almost no behaviour.
 
+export * from "./limits.ts";
 export * from "./problem.ts";
 export type * from "./resources.ts";
 export * from "./retry-on.ts";

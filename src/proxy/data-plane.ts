@@ -10,9 +10,10 @@ import { Cluster } from "./cluster.ts";
 import { CoarseTime } from "./coarse-time.ts";
 import { DnsResolution } from "./dns.ts";
 import type { DownstreamConnection } from "./downstream-connection.ts";
-import { messageState } from "./exchange.ts";
+import { messageState, type Exchange } from "./exchange.ts";
 import { Listener } from "./listener.ts";
 import type { DataPlaneDeps, DataPlaneOptions } from "./options.ts";
+import { Overload } from "./overload.ts";
 import { Pipeline } from "./pipeline.ts";
 import { bindAction, type BoundAction } from "./route-binding.ts";
 import { clusterStatus } from "./status.ts";
@@ -51,6 +52,7 @@ class NodeDataPlane implements DataPlane {
   readonly #deps: DataPlaneDeps;
   readonly #options: DataPlaneOptions;
   readonly #stats = new DataPlaneStats();
+  readonly #overload: Overload;
   readonly #deadlines: Deadlines;
   readonly #coarse: CoarseTime;
   readonly #pipeline: Pipeline;
@@ -74,7 +76,8 @@ class NodeDataPlane implements DataPlane {
     this.#options = options;
     this.#deadlines = new Deadlines(deps.clock);
     this.#coarse = new CoarseTime(deps.clock);
-    this.#pipeline = new Pipeline(deps, options, this.#deadlines, this.#coarse, this.#stats);
+    this.#overload = new Overload(deps.readMemory, options.memoryBytes, deps.logger);
+    this.#pipeline = new Pipeline(deps, options, this.#deadlines, this.#coarse, this.#stats, this.#overload);
   }
 
   applyRouting(snapshot: RoutingSnapshot): Promise<void> {
@@ -115,7 +118,13 @@ class NodeDataPlane implements DataPlane {
   }
 
   samples(): readonly Sample[] {
-    return dataPlaneSamples(this.#stats, this.#deadlines.size, this.#listeners.values(), this.#clusters.values());
+    return dataPlaneSamples(
+      this.#stats,
+      this.#overload,
+      this.#deadlines.size,
+      this.#listeners.values(),
+      this.#clusters.values(),
+    );
   }
 
   async drain(deadlineMs: number): Promise<DrainResult> {
@@ -248,6 +257,7 @@ class NodeDataPlane implements DataPlane {
 
   #sweep(): void {
     this.#coarse.tick();
+    this.#overload.look();
     const nowMs = this.#coarse.nowMs;
     for (const cluster of this.#clusters.values()) this.#pipeline.sweepUpstreams(cluster, nowMs);
     for (const connection of this.#allConnections()) this.#sweepDownstream(connection, nowMs);
@@ -259,19 +269,33 @@ class NodeDataPlane implements DataPlane {
     const quietMs = nowMs - connection.activeAtMs;
     if (exchange === null && connection.connection.queuedBytes > 0) {
       // Answers that nobody reads: an orderly close would wait for ever to flush them.
-      if (quietMs >= this.#options.streamIdleTimeoutMs) connection.destroy(true);
+      if (quietMs < this.#options.streamIdleTimeoutMs) return;
+      this.#pipeline.onLimit("stream-idle-timeout");
+      connection.destroy(true);
     } else if (connection.lingering) {
       // Coarse time may be a sweep behind, and the client must have all of the time it was promised.
-      if (quietMs >= this.#options.lingerMs + sweepMs) connection.destroy(false);
+      if (quietMs < this.#options.lingerMs + sweepMs) return;
+      this.#pipeline.onLimit("linger-timeout");
+      connection.destroy(false);
     } else if (exchange === null) {
       const isLeaving = this.#pipeline.draining || !connection.listener.listening;
       const limitMs = isLeaving ? lastRequestGraceMs : this.#options.downstreamIdleTimeoutMs;
-      if (quietMs >= limitMs) connection.connection.close();
-    } else if (exchange.requestState === messageState.head) {
-      if (nowMs - exchange.startedMs >= this.#options.requestHeaderTimeoutMs) {
-        this.#pipeline.onHeadTimeout(exchange);
-      }
-    } else if (quietMs >= this.#options.streamIdleTimeoutMs) {
+      if (quietMs < limitMs) return;
+      if (!isLeaving) this.#pipeline.onLimit("idle-timeout");
+      connection.connection.close();
+    } else {
+      this.#sweepExchange(exchange, nowMs - exchange.startedMs, quietMs);
+    }
+  }
+
+  #sweepExchange(exchange: Exchange, ageMs: number, quietMs: number): void {
+    const { requestHeaderTimeoutMs, requestTimeoutMs, streamIdleTimeoutMs } = this.#options;
+    const inHead = exchange.requestState === messageState.head;
+    if (inHead && ageMs >= requestHeaderTimeoutMs) {
+      this.#pipeline.onHeadTimeout(exchange);
+    } else if (exchange.requestState !== messageState.done && !exchange.responseStarted && ageMs >= requestTimeoutMs) {
+      this.#pipeline.onRequestTimeout(exchange);
+    } else if (!inHead && quietMs >= streamIdleTimeoutMs) {
       this.#pipeline.onStreamIdle(exchange);
     }
   }

@@ -5,6 +5,7 @@ import { Buffer } from "node:buffer";
 
 import { formatHostPort } from "../core/index.ts";
 import { messageState, noBytes, type Exchange } from "./exchange.ts";
+import type { LimitName } from "../model/index.ts";
 import type { Listener } from "./listener.ts";
 import type { Connection, ConnectionHandler } from "./transport/transport.ts";
 
@@ -19,6 +20,8 @@ export interface DownstreamEvents {
   /** The client is gone in the middle of an exchange. */
   onDownstreamGone(exchange: Exchange): void;
   onDownstreamClosed(downstream: DownstreamConnection): void;
+  /** A limit was reached; it is counted. */
+  onLimit(limit: LimitName): void;
   onBug(exchange: Exchange | null, error: unknown): void;
 }
 
@@ -67,7 +70,10 @@ export class DownstreamConnection implements ConnectionHandler {
   onData(bytes: Buffer, from: number, to: number): void {
     if (this.lingering) {
       this.lingerLeft -= to - from;
-      if (this.lingerLeft < 0) this.destroy(true);
+      if (this.lingerLeft < 0 && !this.closed) {
+        this.#events.onLimit("linger-bytes");
+        this.destroy(true);
+      }
       return;
     }
     this.activeAtMs = this.listener.coarse.nowMs;

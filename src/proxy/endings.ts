@@ -7,8 +7,7 @@ import { Buffer } from "node:buffer";
 import { errorTable, type Clock, type Deadlines, type ErrorCode } from "../core/index.ts";
 import type { CoarseTime } from "./coarse-time.ts";
 import type { DownstreamConnection } from "./downstream-connection.ts";
-import { Exchange, messageState, type ExchangeTimers } from "./exchange.ts";
-import type { HeadLimits } from "./http1/index.ts";
+import { Exchange, messageState, type ExchangeOptions, type ExchangeTimers } from "./exchange.ts";
 import type { ExchangeRecorder } from "./recorder.ts";
 import { encodeReply, replySlack } from "./reply.ts";
 import type { DataPlaneStats } from "./stats.ts";
@@ -38,8 +37,8 @@ export class Endings {
   }
 
   /** An exchange to begin with: a used one when there is one. */
-  take(limits: HeadLimits, timers: ExchangeTimers, downstream: DownstreamConnection): Exchange {
-    const exchange = this.#free.pop() ?? new Exchange(limits, timers);
+  take(options: ExchangeOptions, timers: ExchangeTimers, downstream: DownstreamConnection): Exchange {
+    const exchange = this.#free.pop() ?? new Exchange(options, timers);
     exchange.downstream = downstream;
     exchange.startedMs = this.#clock.nowMs();
     this.#stats.exchangesActive++;

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 
 import { Deadline } from "../core/index.ts";
+import type { TrafficOptions } from "../model/index.ts";
 import type { CompiledRoute, RequestView } from "../router/index.ts";
 import type { Cluster } from "./cluster.ts";
 import type { DownstreamConnection } from "./downstream-connection.ts";
@@ -23,6 +24,8 @@ const initialHeadBytes = 2_048;
 const keptHeadBytes = 8_192;
 export const noBytes: Buffer = Buffer.alloc(0);
 
+export type ExchangeOptions = HeadLimits & Pick<TrafficOptions, "underscores">;
+
 /** What timers and the pipeline call back; the exchange itself decides nothing. */
 export interface ExchangeTimers {
   onRouteTimeout(exchange: Exchange): void;
@@ -34,7 +37,7 @@ export class Exchange implements RequestView {
   readonly scheme = "http";
   readonly requestParser: RequestHeadParser;
   readonly responseParser: ResponseHeadParser;
-  readonly requestBody = new BodyDecoder();
+  readonly requestBody: BodyDecoder;
   readonly responseBody = new BodyDecoder();
   readonly routeDeadline: Deadline;
   readonly tryDeadline: Deadline;
@@ -105,9 +108,10 @@ export class Exchange implements RequestView {
   upstreamLocal: string | null = null;
   #authority: string | null = null;
 
-  constructor(limits: HeadLimits, timers: ExchangeTimers) {
-    this.requestParser = new RequestHeadParser(limits);
-    this.responseParser = new ResponseHeadParser(limits);
+  constructor(options: ExchangeOptions, timers: ExchangeTimers) {
+    this.requestParser = new RequestHeadParser(options);
+    this.responseParser = new ResponseHeadParser(options);
+    this.requestBody = new BodyDecoder(options.underscores);
     this.routeDeadline = new Deadline(() => timers.onRouteTimeout(this));
     this.tryDeadline = new Deadline(() => timers.onTryTimeout(this));
     this.backoffDeadline = new Deadline(() => timers.onBackoffEnd(this));

@@ -28,6 +28,8 @@ export class Listener {
   #ended: Promise<void> = Promise.resolve();
   #tables: ReadonlyMap<number, RouteTable<BoundAction>> = new Map();
   #onlyTable: RouteTable<BoundAction> | null = null;
+  /** Connections by the client's address; empty unless they are limited. */
+  readonly #perSource = new Map<string, number>();
 
   constructor(spec: ListenerSpec, options: DataPlaneOptions, coarse: CoarseTime, events: DownstreamEvents) {
     this.name = spec.name;
@@ -92,7 +94,31 @@ export class Listener {
     return this.#ended;
   }
 
-  #accept(connection: Connection): ConnectionHandler {
+  /** Its connection is closed. */
+  forget(downstream: DownstreamConnection): void {
+    this.connections.delete(downstream);
+    if (this.options.maxConnectionsPerSource === Infinity) return;
+    const source = downstream.connection.remoteAddress;
+    const left = this.#perSource.get(source)! - 1;
+    if (left === 0) this.#perSource.delete(source);
+    else this.#perSource.set(source, left);
+  }
+
+  #accept(connection: Connection): ConnectionHandler | null {
+    const { maxConnections, maxConnectionsPerSource } = this.options;
+    if (this.connections.size >= maxConnections) {
+      this.#events.onLimit("connections");
+      return null;
+    }
+    if (maxConnectionsPerSource !== Infinity) {
+      const source = connection.remoteAddress;
+      const count = this.#perSource.get(source) ?? 0;
+      if (count >= maxConnectionsPerSource) {
+        this.#events.onLimit("connections-per-source");
+        return null;
+      }
+      this.#perSource.set(source, count + 1);
+    }
     const downstream = new DownstreamConnection(connection, this, this.#events, this.coarse.nowMs);
     this.connections.add(downstream);
     this.connectionsTotal++;

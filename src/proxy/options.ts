@@ -2,8 +2,9 @@
 // What a data plane is built from and every limit it keeps, with the defaults and where they come from.
 
 import type { Clock, Random } from "../core/index.ts";
-import type { ProxyIdentity } from "../model/index.ts";
+import { defaultTraffic, type ProxyIdentity, type TrafficOptions } from "../model/index.ts";
 import type { AccessLog, Logger, RequestMetrics } from "../telemetry/port.ts";
+import type { MemoryUse } from "./overload.ts";
 import type { Transport } from "./transport/transport.ts";
 import type { SharedLimits } from "./usage.ts";
 
@@ -21,9 +22,12 @@ export interface DataPlaneDeps {
   readonly sharedLimits: SharedLimits | null;
   /** Fills with bytes nobody can guess; for request ids. */
   readonly fillRandom: (bytes: Uint8Array) => void;
+  /** Asked once a second. */
+  readonly readMemory: () => MemoryUse;
 }
 
-export interface DataPlaneOptions {
+/** Limits and wire policies are explained in the table they come from, `model/limits.ts`. */
+export interface DataPlaneOptions extends TrafficOptions {
   readonly identity: ProxyIdentity;
   /** Configured listener port → where it is really bound. Others bind as configured. */
   readonly portMap: ReadonlyMap<number, { readonly host: string; readonly port: number }>;
@@ -34,21 +38,6 @@ export interface DataPlaneOptions {
   /** By listener name: the port another thread was given where any free one was wanted. */
   readonly boundPorts: ReadonlyMap<string, number>;
   readonly backlog: number;
-  /** Request and response heads (Envoy: 60 KiB, 100 fields). */
-  readonly maxHeadBytes: number;
-  readonly maxHeaders: number;
-  readonly maxTargetBytes: number;
-  /** From the first byte of a request to the end of its head (Istio EDGE profile: 60 s). */
-  readonly requestHeaderTimeoutMs: number;
-  /** Nothing moves in either direction of an exchange (Envoy: 5 min). */
-  readonly streamIdleTimeoutMs: number;
-  /** Between exchanges (Envoy: 1 h). */
-  readonly downstreamIdleTimeoutMs: number;
-  /** Body bytes kept so that an idempotent request can be sent again. */
-  readonly retryBufferBytes: number;
-  /** After a reply that leaves a request unread: how long and how much is still read, so that the reply arrives. */
-  readonly lingerMs: number;
-  readonly lingerBytes: number;
   /** Idle upstream connections kept per endpoint. */
   readonly maxIdlePerEndpoint: number;
   /** Interval of DNS clusters (Istio dnsRefreshRate). */
@@ -56,20 +45,12 @@ export interface DataPlaneOptions {
 }
 
 export const defaultDataPlaneOptions: Omit<DataPlaneOptions, "identity"> = {
+  ...defaultTraffic,
   portMap: new Map(),
   defaultBind: "",
   reusePort: false,
   boundPorts: new Map(),
   backlog: 4096,
-  maxHeadBytes: 60 * 1024,
-  maxHeaders: 100,
-  maxTargetBytes: 16 * 1024,
-  requestHeaderTimeoutMs: 60_000,
-  streamIdleTimeoutMs: 300_000,
-  downstreamIdleTimeoutMs: 3_600_000,
-  retryBufferBytes: 64 * 1024,
-  lingerMs: 1_000,
-  lingerBytes: 1024 * 1024,
   maxIdlePerEndpoint: 1_024,
   dnsRefreshMs: 60_000,
 };

@@ -8,6 +8,7 @@
 // Stages are straight calls on one pooled Exchange; nothing here waits, allocates a closure or makes a promise.
 
 import { messageOf, type Clock, type Deadlines } from "../core/index.ts";
+import type { LimitName } from "../model/index.ts";
 import { normalizePath } from "../router/index.ts";
 import type { AccessLog, Logger } from "../telemetry/port.ts";
 import { Attempts } from "./attempts.ts";
@@ -18,7 +19,9 @@ import { Endings } from "./endings.ts";
 import { messageState, type Exchange, type ExchangeTimers } from "./exchange.ts";
 import { encodeBody, encodeReplay, encodeRequestHead, framingBytes, requestHeadSlack } from "./forwarding.ts";
 import { complete, failed, writeAscii } from "./http1/index.ts";
+import { dropUnderscored } from "./name-policy.ts";
 import type { DataPlaneDeps, DataPlaneOptions } from "./options.ts";
+import type { Overload } from "./overload.ts";
 import { ExchangeRecorder } from "./recorder.ts";
 import { continueResponse } from "./reply.ts";
 import { RequestIds } from "./request-ids.ts";
@@ -37,6 +40,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   readonly #options: DataPlaneOptions;
   readonly #deadlines: Deadlines;
   readonly #stats: DataPlaneStats;
+  readonly #overload: Overload;
   readonly #requestIds: RequestIds;
   readonly #pool: UpstreamPool;
   readonly #endings: Endings;
@@ -50,6 +54,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     deadlines: Deadlines,
     coarse: CoarseTime,
     stats: DataPlaneStats,
+    overload: Overload,
   ) {
     const { clock, random, transport, accessLog } = deps;
     this.#clock = clock;
@@ -59,6 +64,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     this.#options = options;
     this.#deadlines = deadlines;
     this.#stats = stats;
+    this.#overload = overload;
     this.#requestIds = new RequestIds(deps.fillRandom);
     this.#pool = new UpstreamPool(transport, deadlines, this, options.maxIdlePerEndpoint);
     const recorder = new ExchangeRecorder(deps.metrics, accessLog, options.identity);
@@ -125,6 +131,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   #rejectHead(exchange: Exchange, to: number): number {
     const parser = exchange.requestParser;
     exchange.failureReason = parser.errorReason;
+    if (parser.errorLimit !== null) this.onLimit(parser.errorLimit);
     this.#logger.debug("request rejected", {
       peer: exchange.downstream!.connection.remoteAddress,
       code: parser.error,
@@ -144,11 +151,17 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     else if (head.contentLength > 0) exchange.requestBody.startLength(head.contentLength);
     else exchange.requestBody.startNone();
     exchange.requestState = exchange.requestBody.done ? messageState.done : messageState.body;
-    exchange.closeDownstream = !head.keepAlive || this.#draining || !exchange.downstream!.listener.listening;
+    const downstream = exchange.downstream!;
+    exchange.closeDownstream = !head.keepAlive || this.#draining || !downstream.listener.listening;
+    if (downstream.exchanges + 1 >= this.#options.maxRequestsPerConnection) this.#onLastRequest(exchange);
     this.#requestIds.write(exchange.requestId, 0);
 
+    if (this.#overload.active) return this.#shed(exchange, from);
+    if (this.#options.underscores !== "allow" && !this.#guardNames(exchange)) {
+      return this.#endings.rescue(exchange, "UNDERSCORE_IN_NAME", from);
+    }
     if (!this.#guardPath(exchange)) return this.#endings.rescue(exchange, "BAD_PATH", from);
-    const host = exchange.downstream!.listener.virtualHost(exchange.authority());
+    const host = downstream.listener.virtualHost(exchange.authority());
     const route = host === null ? null : host.match(exchange.path, exchange);
     if (route === null) return this.#endings.rescue(exchange, "NO_ROUTE", from);
     exchange.route = route;
@@ -168,13 +181,30 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     return this.relayRequest(exchange, bytes, from, exchange.requestState === messageState.done ? from : to);
   }
 
-  /** What is matched is what is forwarded (Istio path normalisation BASE). */
+  #onLastRequest(exchange: Exchange): void {
+    if (!exchange.closeDownstream) this.onLimit("requests-per-connection");
+    exchange.closeDownstream = true;
+  }
+
+  #shed(exchange: Exchange, from: number): number {
+    this.onLimit("memory");
+    return this.#endings.rescue(exchange, "OVERLOAD", from);
+  }
+
+  #guardNames(exchange: Exchange): boolean {
+    const count = dropUnderscored(exchange.requestParser.head);
+    const isRejected = count > 0 && this.#options.underscores === "reject";
+    this.#stats.underscores += isRejected ? 1 : count;
+    return !isRejected;
+  }
+
+  /** What is matched is what is forwarded. */
   #guardPath(exchange: Exchange): boolean {
     const head = exchange.requestParser.head;
     const path = head.path();
     exchange.path = path;
     if (!head.pathNeedsNormalization) return true;
-    const normal = normalizePath(path);
+    const normal = normalizePath(path, this.#options.pathNormalization);
     if (normal === null) return false;
     if (normal === path) return true;
     exchange.path = normal;
@@ -254,6 +284,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     if (!exchange.replayable) return;
     if (!exchange.keepsBody || exchange.bodyCopyFill + payloadBytes > this.#options.retryBufferBytes) {
       exchange.replayable = false;
+      if (exchange.keepsBody) this.onLimit("retry-buffer");
       return;
     }
     exchange.growBodyCopy(payloadBytes);
@@ -318,6 +349,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
 
   /** Neither side has moved for too long. */
   onStreamIdle(exchange: Exchange): void {
+    this.onLimit("stream-idle-timeout");
     this.#attempts.abandon(exchange);
     this.#endings.rescue(exchange, "STREAM_IDLE_TIMEOUT");
   }
@@ -335,7 +367,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   }
 
   onDownstreamClosed(downstream: DownstreamConnection): void {
-    downstream.listener.connections.delete(downstream);
+    downstream.listener.forget(downstream);
   }
 
   onUpstreamReleased(connection: UpstreamConnection): void {
@@ -373,6 +405,18 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
 
   /** The head of a request did not arrive in time. */
   onHeadTimeout(exchange: Exchange): void {
+    this.onLimit("header-timeout");
     this.#endings.rescue(exchange, "REQUEST_HEADER_TIMEOUT");
+  }
+
+  /** The end of a request did not arrive in time. */
+  onRequestTimeout(exchange: Exchange): void {
+    this.onLimit("request-timeout");
+    this.#attempts.abandon(exchange);
+    this.#endings.rescue(exchange, "REQUEST_TIMEOUT");
+  }
+
+  onLimit(limit: LimitName): void {
+    this.#stats.limitHits[limit]++;
   }
 }

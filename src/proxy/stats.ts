@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Numbers of the data plane that are not about one cluster or listener.
 
+import { limitNames, type LimitName } from "../model/index.ts";
 import type { Sample } from "../telemetry/port.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Listener } from "./listener.ts";
+import type { Overload } from "./overload.ts";
 
 export class DataPlaneStats {
   exchangesActive = 0;
@@ -11,11 +13,14 @@ export class DataPlaneStats {
   retries = 0;
   deadConnectionRetries = 0;
   bugs = 0;
+  underscores = 0;
+  readonly limitHits = Object.fromEntries(limitNames.map((name) => [name, 0])) as Record<LimitName, number>;
 }
 
 /** What Prometheus sees of the data plane beside Istio's standard metrics. */
 export function dataPlaneSamples(
   stats: DataPlaneStats,
+  overload: Overload,
   deadlinesPending: number,
   listeners: Iterable<Listener>,
   clusters: Iterable<Cluster>,
@@ -31,6 +36,19 @@ export function dataPlaneSamples(
       stats.deadConnectionRetries,
     ),
     counter("naru_internal_errors_total", "Exchanges that ended in a bug of naru.", stats.bugs),
+    counter(
+      "naru_underscore_headers_total",
+      "Request headers dropped, and requests rejected, for an underscore.",
+      stats.underscores,
+    ),
+    gauge(
+      "naru_overloaded",
+      "Data-plane threads that refuse new requests for want of memory.",
+      Number(overload.active),
+    ),
+    ...limitNames.map((limit) =>
+      counter("naru_limit_hits_total", "How often a limit was reached.", stats.limitHits[limit], { limit }),
+    ),
   ];
   for (const listener of listeners) {
     const labels = { listener: listener.name };

@@ -1,18 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a data plane takes from the system, on whichever thread it runs.
 
+import { readFileSync } from "node:fs";
+import { totalmem } from "node:os";
+import { getHeapStatistics } from "node:v8";
 import { randomFillSync } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { systemClock } from "../core/index.ts";
 import { createNodeTransport, type DataPlaneDeps } from "../proxy/index.ts";
 
-/** Sockets, time, chance and names. */
-export function systemDeps(): Pick<DataPlaneDeps, "transport" | "clock" | "random" | "resolveHost" | "fillRandom"> {
+type SystemDeps = Pick<DataPlaneDeps, "transport" | "clock" | "random" | "resolveHost" | "fillRandom" | "readMemory">;
+
+/** Sockets, time, chance, names and memory. */
+export function systemDeps(): SystemDeps {
+  const processLimit = memoryOfProcess();
   return {
     transport: createNodeTransport(),
     clock: systemClock,
     random: Math.random,
     resolveHost: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
     fillRandom: (bytes) => void randomFillSync(bytes),
+    readMemory() {
+      const { used_heap_size: heapUsed, heap_size_limit: heapLimit } = getHeapStatistics();
+      return { heapUsed, heapLimit, processUsed: privateBytes(), processLimit };
+    },
   };
+}
+
+/** What the container, else the machine, has. */
+function memoryOfProcess(): number {
+  const constrained = process.constrainedMemory();
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+}
+
+/** Of the resident memory most is Node's own file, which the kernel drops when it has to: that must not count. */
+function privateBytes(): number {
+  if (process.platform !== "linux") return process.memoryUsage.rss();
+  const kibibytes = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1];
+  return kibibytes === undefined ? process.memoryUsage.rss() : Number(kibibytes) * 1024;
 }

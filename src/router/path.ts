@@ -1,22 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// Path normal form as Istio's default (pathNormalization BASE, Envoy normalize_path): what routes and policies are
-// matched against must be what the upstream will read.
+// Path normal forms as Istio's pathNormalization has them: what routes and policies are matched against must be what the
+// upstream will read.
+
+import type { PathNormalization } from "../model/index.ts";
 
 const unreserved = /^[A-Za-z0-9\-._~]$/;
 const escapeDigits = /^[0-9A-Fa-f]{2}$/;
 
 /**
- * The normal form of an origin-form path without query: `\` becomes `/`, escapes of unreserved characters are decoded,
- * then dot segments are removed (RFC 3986 §5.2.4, §6.2.2.2; climbing above the root ends at the root). Repeated slashes
- * and all other escapes stay as they are, letter case included, as in Envoy. null when the path must be refused: a "%"
- * without two hexadecimal digits, or an escaped NUL.
+ * The normal form of an origin-form path without query. null when the path must be refused: a "%" without two
+ * hexadecimal digits, or an escaped NUL.
+ *
+ * - NONE: the path as it is.
+ * - BASE (Envoy normalize_path): `\` becomes `/`, escapes of unreserved characters are decoded, then dot segments are
+ *   removed (RFC 3986 §5.2.4, §6.2.2.2; climbing above the root ends at the root). Repeated slashes and all other
+ *   escapes stay as they are, letter case included.
+ * - MERGE_SLASHES: then each run of slashes becomes one (Envoy merge_slashes).
+ * - DECODE_AND_MERGE_SLASHES: `%2F` and `%5C` become `/` before all that (Envoy UNESCAPE_AND_FORWARD).
  */
-export function normalizePath(path: string): string | null {
-  const decoded = decodeUnreserved(path);
-  return decoded === null ? null : removeDotSegments(decoded.replaceAll("\\", "/"));
+export function normalizePath(path: string, level: PathNormalization = "BASE"): string | null {
+  if (level === "NONE") return path;
+  const decoded = decodeEscapes(path, level === "DECODE_AND_MERGE_SLASHES");
+  if (decoded === null) return null;
+  const normal = removeDotSegments(decoded.replaceAll("\\", "/"));
+  return level === "BASE" ? normal : normal.replace(/\/{2,}/g, "/");
 }
 
-function decodeUnreserved(path: string): string | null {
+/** Decodes what is unreserved, and slashes of either kind where `withSlashes`. */
+function decodeEscapes(path: string, withSlashes: boolean): string | null {
   let percent = path.indexOf("%");
   if (percent < 0) return path;
   let decoded = "";
@@ -27,13 +38,13 @@ function decodeUnreserved(path: string): string | null {
     const code = Number.parseInt(digits, 16);
     if (code === 0) return null;
     const letter = String.fromCharCode(code);
+    const isDecoded = unreserved.test(letter) || (withSlashes && (letter === "/" || letter === "\\"));
     // The decoded text is not looked at again: `%252e` is `%2e` to nobody.
-    decoded += path.slice(from, percent) + (unreserved.test(letter) ? letter : path.slice(percent, percent + 3));
+    decoded += path.slice(from, percent) + (isDecoded ? letter : path.slice(percent, percent + 3));
     from = percent + 3;
   }
   return decoded + path.slice(from);
 }
-
 
 function removeDotSegments(path: string): string {
   if (!path.includes("/.")) return path;

@@ -65,6 +65,8 @@ export class ProxyUnderTest implements AsyncDisposable {
   readonly exchanges: RecordedExchange[] = [];
   readonly accessLog: AccessLogRecord[] = [];
   readonly logs: { readonly level: string; readonly message: string; readonly fields: object }[] = [];
+  /** What the data plane finds the next time it looks. */
+  memory: ReturnType<DataPlaneDeps["readMemory"]> = { heapUsed: 1, heapLimit: 100, processUsed: 1, processLimit: 100 };
   readonly dataPlane: DataPlane;
   readonly #setup: ProxySetup;
   #drained = false;
@@ -89,6 +91,7 @@ export class ProxyUnderTest implements AsyncDisposable {
         resolveHost:
           setup.resolveHost ?? (async (host) => (await lookup(host, { all: true })).map(({ address }) => address)),
         fillRandom: (bytes) => bytes.fill(0x5a),
+        readMemory: () => this.memory,
       },
       {
         ...defaultDataPlaneOptions,

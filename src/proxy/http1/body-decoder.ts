@@ -9,6 +9,7 @@ import { carriageReturn, lineFeed } from "./bytes.ts";
 import { ChunkLine } from "./chunk-line.ts";
 import { complete, failed, needMore } from "./limits.ts";
 import { TrailerSection } from "./trailers.ts";
+import type { UnderscoreAction } from "../../model/index.ts";
 
 const maxRanges = 64;
 
@@ -42,6 +43,12 @@ export class BodyDecoder {
   #remaining = 0;
   readonly #line = new ChunkLine();
   #trailerSection: TrailerSection | null = null;
+  readonly #underscores: UnderscoreAction;
+
+  /** `underscores`: what becomes of trailer names that have one. */
+  constructor(underscores: UnderscoreAction = "allow") {
+    this.#underscores = underscores;
+  }
 
   startNone(): void {
     this.startLength(0);
@@ -148,7 +155,7 @@ export class BodyDecoder {
   }
 
   #startTrailers(): void {
-    this.#trailerSection ??= new TrailerSection();
+    this.#trailerSection ??= new TrailerSection(this.#underscores);
     this.#trailerSection.start();
     this.#state = inTrailers;
   }

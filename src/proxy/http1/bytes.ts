@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Byte classes of HTTP/1.1 as 256-entry tables, and the few comparisons that parsing needs. No strings are made here.
 
+import type { PathNormalization } from "../../model/index.ts";
+
 export const tab = 0x09;
 export const lineFeed = 0x0a;
 export const carriageReturn = 0x0d;
@@ -13,6 +15,9 @@ export const semicolon = 0x3b;
 export const equalsSign = 0x3d;
 export const questionMark = 0x3f;
 export const asterisk = 0x2a;
+export const percent = 0x25;
+export const backslash = 0x5c;
+export const underscore = 0x5f;
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const digits = "0123456789";
@@ -32,14 +37,23 @@ export const targetByte = Uint8Array.from({ length: 256 }, (_, byte) =>
 
 /** Kinds of byte in the path of a target. */
 export const pathPlain = 1;
-/** `.`, `\` and `%`: what path normalization looks at. */
+/** What path normalization looks at; dots and slashes only matter behind a slash. */
 export const pathSpecial = 2;
 
-/** 0 = ends the path (or is not allowed in it), else `pathPlain` or `pathSpecial`. */
-export const pathByte = Uint8Array.from(targetByte, (allowed, byte) => {
-  if (allowed === 0 || byte === questionMark) return 0;
-  return byte === dot || byte === 0x5c || byte === 0x25 ? pathSpecial : pathPlain;
-});
+/** 0 = ends the path (or is not allowed in it), else `pathPlain` or `pathSpecial`; by what normalization looks at. */
+export const pathBytes: Readonly<Record<PathNormalization, Uint8Array>> = {
+  NONE: pathTable([]),
+  BASE: pathTable([dot, backslash, percent]),
+  MERGE_SLASHES: pathTable([dot, backslash, percent, slash]),
+  DECODE_AND_MERGE_SLASHES: pathTable([dot, backslash, percent, slash]),
+};
+
+function pathTable(special: readonly number[]): Uint8Array {
+  return Uint8Array.from(targetByte, (allowed, byte) => {
+    if (allowed === 0 || byte === questionMark) return 0;
+    return special.includes(byte) ? pathSpecial : pathPlain;
+  });
+}
 
 /**
  * 1 = allowed in the name part of an authority: RFC 3986 reg-name without the comma, which joined duplicate fields

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Limits of a message head and the outcome of parsing one.
 
-export interface HeadLimits {
-  /** Start line and field lines with all their line ends; at most 65535, because offsets are 16 bits wide. */
-  readonly maxHeadBytes: number;
-  /** Field lines. */
-  readonly maxHeaders: number;
-  readonly maxTargetBytes: number;
-}
+import { defaultTraffic, type TrafficOptions } from "../../model/index.ts";
 
-/** Envoy's defaults for size and count (60 KiB, 100 fields). */
-export const headLimits: HeadLimits = { maxHeadBytes: 60 * 1024, maxHeaders: 100, maxTargetBytes: 16 * 1024 };
+/**
+ * `maxHeadBytes` counts start line and field lines with all their line ends and is at most 65535, because offsets are 16
+ * bits wide.
+ */
+export type HeadLimits = Pick<TrafficOptions, "maxHeadBytes" | "maxHeaders" | "maxTargetBytes" | "pathNormalization">;
+
+export const headLimits: HeadLimits = defaultTraffic;
 
 export const needMore = 0;
 export const complete = 1;

@@ -5,13 +5,14 @@
 //        '------------other-------------------------'  '--> inOtherTarget ---------SP----------'
 
 import { type ErrorCode } from "../../core/index.ts";
+import type { LimitName } from "../../model/index.ts";
 import {
   asciiBytes,
   carriageReturn,
   dot,
   equalsBytes,
   lineFeed,
-  pathByte,
+  pathBytes,
   pathPlain,
   questionMark,
   slash,
@@ -44,9 +45,17 @@ const knownMethodBytes = knownMethods.map(asciiBytes);
 const versionPrefix = asciiBytes("HTTP/1.");
 const versionBytes = versionPrefix.length + 3;
 
-const headTooLarge: Fault = { code: "REQUEST_HEADERS_TOO_LARGE", reason: "request head too large" };
-const tooManyHeaders: Fault = { code: "REQUEST_HEADERS_TOO_LARGE", reason: "too many header lines" };
-const targetTooLong: Fault = { code: "URI_TOO_LONG", reason: "request target too long" };
+const headTooLarge: Fault = {
+  code: "REQUEST_HEADERS_TOO_LARGE",
+  reason: "request head too large",
+  limit: "header-bytes",
+};
+const tooManyHeaders: Fault = {
+  code: "REQUEST_HEADERS_TOO_LARGE",
+  reason: "too many header lines",
+  limit: "header-count",
+};
+const targetTooLong: Fault = { code: "URI_TOO_LONG", reason: "request target too long", limit: "target-bytes" };
 const connectNotServed: Fault = { code: "METHOD_NOT_SERVED", reason: "CONNECT is not served" };
 const otherVersion: Fault = { code: "VERSION_NOT_SUPPORTED", reason: "HTTP version other than 1.0 and 1.1" };
 const badEmptyLine = badRequest("bare CR before the request line");
@@ -63,8 +72,11 @@ export class RequestHeadParser {
   error: ErrorCode = "BAD_REQUEST";
   /** Meaningful after `failed`: a constant for logs. */
   errorReason = "";
+  /** Meaningful after `failed`: the limit that was reached, or null when the request is malformed. */
+  errorLimit: LimitName | null = null;
   readonly #limits: HeadLimits;
   readonly #lines: FieldLines;
+  readonly #pathKinds: Uint8Array;
   #state = beforeMethod;
   /** Start of the token being read, and where reading goes on; both relative to the base. */
   #tokenStart = 0;
@@ -72,6 +84,7 @@ export class RequestHeadParser {
 
   constructor(limits: HeadLimits) {
     this.#limits = limits;
+    this.#pathKinds = pathBytes[limits.pathNormalization];
     this.#lines = new FieldLines(limits.maxHeaders);
     this.head = new RequestHead(this.#lines);
   }
@@ -154,6 +167,7 @@ export class RequestHeadParser {
 
   /** HOT. */
   #parsePath(bytes: Buffer, base: number, to: number): boolean {
+    const kinds = this.#pathKinds;
     const start = base + this.#tokenStart;
     const stop = Math.min(to, start + this.#limits.maxTargetBytes + 1);
     let at = base + this.#position;
@@ -163,11 +177,12 @@ export class RequestHeadParser {
       return true;
     }
     for (; at < stop; at++) {
-      const kind = pathByte[bytes[at]!]!;
+      const kind = kinds[bytes[at]!]!;
       if (kind === pathPlain) continue;
       if (kind === 0) break;
-      // A dot only matters at the start of a segment.
-      if (bytes[at] !== dot || bytes[at - 1] === slash) this.head.pathNeedsNormalization = true;
+      // A dot only matters at the start of a segment, a slash behind another one.
+      if ((bytes[at] !== dot && bytes[at] !== slash) || bytes[at - 1] === slash)
+        this.head.pathNeedsNormalization = true;
     }
     this.#position = at - base;
     if (at === stop) return this.#outOfTarget(at, start);
@@ -241,7 +256,7 @@ export class RequestHeadParser {
     head.expectContinue = false;
     head.teTrailers = false;
     head.authorityStart = head.authorityEnd = 0;
-    const fault = applyRequestRules(head);
+    const fault = applyRequestRules(head, this.#pathKinds);
     if (fault !== null) return this.#fail(fault);
     this.#state = isComplete;
     return complete;
@@ -250,6 +265,7 @@ export class RequestHeadParser {
   #fail(fault: Fault): typeof failed {
     this.error = fault.code;
     this.errorReason = fault.reason;
+    this.errorLimit = fault.limit ?? null;
     this.#state = isFailed;
     return failed;
   }

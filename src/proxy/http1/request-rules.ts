@@ -9,7 +9,6 @@ import {
   comma,
   equalsIgnoreCase,
   isBlank,
-  pathByte,
   pathPlain,
   questionMark,
   sameIgnoreCase,
@@ -59,8 +58,8 @@ const badForm = badRequest("request target is neither a path nor an http:// URL"
 const badAsterisk = badRequest("asterisk target with a method other than OPTIONS");
 const badTargetAuthority = badRequest("invalid authority in the request target");
 
-/** Fills the derived fields of `head`; null when the request may be served. */
-export function applyRequestRules(head: RequestHead): Fault | null {
+/** Fills the derived fields of `head`; null when the request may be served. `pathKinds`: one of `pathBytes`. */
+export function applyRequestRules(head: RequestHead, pathKinds: Uint8Array): Fault | null {
   let hostIndex = -1;
   let codingIndex = -1;
   let lengthIndex = -1;
@@ -108,7 +107,7 @@ export function applyRequestRules(head: RequestHead): Fault | null {
       : (options & (optionClose | optionKeepAlive)) === optionKeepAlive;
   // RFC 9110 §7.8: Upgrade in an HTTP/1.0 request is ignored.
   head.upgrade = upgradeSeen && (options & optionUpgrade) !== 0 && head.minorVersion === 1;
-  return framingFault(head, lengthIndex, codingIndex) ?? targetFault(head, hostIndex);
+  return framingFault(head, lengthIndex, codingIndex) ?? targetFault(head, hostIndex, pathKinds);
 }
 
 function connectionFault(options: number): Fault | null {
@@ -138,7 +137,7 @@ function framingFault(head: RequestHead, lengthIndex: number, codingIndex: numbe
   return null;
 }
 
-function targetFault(head: RequestHead, hostIndex: number): Fault | null {
+function targetFault(head: RequestHead, hostIndex: number, pathKinds: Uint8Array): Fault | null {
   const { bytes, base } = head;
   if (hostIndex >= 0) {
     head.authorityStart = head.valueStart[hostIndex]!;
@@ -147,11 +146,11 @@ function targetFault(head: RequestHead, hostIndex: number): Fault | null {
   } else if (head.minorVersion === 1) {
     return missingHost;
   }
-  return bytes[base + head.targetStart] === slash ? null : otherFormFault(head, hostIndex >= 0);
+  return bytes[base + head.targetStart] === slash ? null : otherFormFault(head, hostIndex >= 0, pathKinds);
 }
 
 /** Targets that do not start with "/": `*` and absolute form (RFC 9112 §3.2.2, §3.2.4). */
-function otherFormFault(head: RequestHead, hasHost: boolean): Fault | null {
+function otherFormFault(head: RequestHead, hasHost: boolean, pathKinds: Uint8Array): Fault | null {
   const { bytes, base } = head;
   const start = base + head.targetStart;
   const end = base + head.targetEnd;
@@ -171,8 +170,8 @@ function otherFormFault(head: RequestHead, hasHost: boolean): Fault | null {
   head.authorityStart = authority - base;
   head.authorityEnd = at - base;
   head.pathStart = at - base;
-  while (at < end && pathByte[bytes[at]!] !== 0) {
-    if (pathByte[bytes[at]!] !== pathPlain) head.pathNeedsNormalization = true;
+  while (at < end && pathKinds[bytes[at]!] !== 0) {
+    if (pathKinds[bytes[at]!] !== pathPlain) head.pathNeedsNormalization = true;
     at++;
   }
   head.pathEnd = at - base;

@@ -2,6 +2,8 @@
 // The trailer section of a chunked body: gathered, checked like header lines, and rid of everything that must not arrive
 // by this way (RFC 9110 §6.5.1). Used by the few messages that have one, so it keeps its own copy of the bytes.
 
+import type { UnderscoreAction } from "../../model/index.ts";
+import { underscore } from "./bytes.ts";
 import { FieldLines } from "./field-lines.ts";
 import { isFraming, isNotInTrailer } from "./header-id.ts";
 import { complete, failed, needMore, type ParseStatus } from "./limits.ts";
@@ -42,6 +44,11 @@ export class TrailerSection {
   readonly #lines = new FieldLines(maxTrailerLines);
   #bytes = Buffer.allocUnsafe(firstCapacity);
   #fill = 0;
+  readonly #underscores: UnderscoreAction;
+
+  constructor(underscores: UnderscoreAction) {
+    this.#underscores = underscores;
+  }
 
   start(): void {
     this.#fill = 0;
@@ -78,8 +85,13 @@ export class TrailerSection {
 
   /** Framing in a trailer is an attempt to be read differently by somebody else. */
   #check(): ParseStatus {
-    for (let index = 0; index < this.#lines.count; index++) {
-      if (isFraming(this.#lines.headerId[index]!)) return this.#fail("framing header in trailers");
+    const lines = this.#lines;
+    for (let index = 0; index < lines.count; index++) {
+      if (isFraming(lines.headerId[index]!)) return this.#fail("framing header in trailers");
+      if (this.#underscores === "allow") continue;
+      if (!this.#bytes.subarray(lines.nameStart[index], lines.nameEnd[index]).includes(underscore)) continue;
+      if (this.#underscores === "reject") return this.#fail("trailer name with an underscore");
+      lines.drop[index] = 1;
     }
     return complete;
   }
