@@ -9,7 +9,6 @@
 
 import { messageOf, type Clock, type Deadlines } from "../core/index.ts";
 import type { LimitName } from "../model/index.ts";
-import { normalizePath } from "../router/index.ts";
 import type { AccessLog, Logger } from "../telemetry/port.ts";
 import { Attempts } from "./attempts.ts";
 import type { Cluster } from "./cluster.ts";
@@ -18,8 +17,8 @@ import type { DownstreamConnection, DownstreamEvents } from "./downstream-connec
 import { Endings } from "./endings.ts";
 import { messageState, type Exchange, type ExchangeTimers } from "./exchange.ts";
 import { encodeBody, encodeReplay, encodeRequestHead, framingBytes, requestHeadSlack } from "./forwarding.ts";
+import { Guard } from "./guard.ts";
 import { complete, failed, writeAscii } from "./http1/index.ts";
-import { dropUnderscored } from "./name-policy.ts";
 import type { DataPlaneDeps, DataPlaneOptions } from "./options.ts";
 import type { Overload } from "./overload.ts";
 import { ExchangeRecorder } from "./recorder.ts";
@@ -40,7 +39,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   readonly #options: DataPlaneOptions;
   readonly #deadlines: Deadlines;
   readonly #stats: DataPlaneStats;
-  readonly #overload: Overload;
+  readonly #guard: Guard;
   readonly #requestIds: RequestIds;
   readonly #pool: UpstreamPool;
   readonly #endings: Endings;
@@ -64,7 +63,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     this.#options = options;
     this.#deadlines = deadlines;
     this.#stats = stats;
-    this.#overload = overload;
+    this.#guard = new Guard(options, overload, stats);
     this.#requestIds = new RequestIds(deps.fillRandom);
     this.#pool = new UpstreamPool(transport, deadlines, this, options.maxIdlePerEndpoint);
     const recorder = new ExchangeRecorder(deps.metrics, accessLog, options.identity);
@@ -156,11 +155,8 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     if (downstream.exchanges + 1 >= this.#options.maxRequestsPerConnection) this.#onLastRequest(exchange);
     this.#requestIds.write(exchange.requestId, 0);
 
-    if (this.#overload.active) return this.#shed(exchange, from);
-    if (this.#options.underscores !== "allow" && !this.#guardNames(exchange)) {
-      return this.#endings.rescue(exchange, "UNDERSCORE_IN_NAME", from);
-    }
-    if (!this.#guardPath(exchange)) return this.#endings.rescue(exchange, "BAD_PATH", from);
+    const refusal = this.#guard.check(exchange);
+    if (refusal !== null) return this.#endings.rescue(exchange, refusal, from);
     const host = downstream.listener.virtualHost(exchange.authority());
     const route = host === null ? null : host.match(exchange.path, exchange);
     if (route === null) return this.#endings.rescue(exchange, "NO_ROUTE", from);
@@ -184,33 +180,6 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   #onLastRequest(exchange: Exchange): void {
     if (!exchange.closeDownstream) this.onLimit("requests-per-connection");
     exchange.closeDownstream = true;
-  }
-
-  #shed(exchange: Exchange, from: number): number {
-    this.onLimit("memory");
-    return this.#endings.rescue(exchange, "OVERLOAD", from);
-  }
-
-  #guardNames(exchange: Exchange): boolean {
-    const count = dropUnderscored(exchange.requestParser.head);
-    const isRejected = count > 0 && this.#options.underscores === "reject";
-    this.#stats.underscores += isRejected ? 1 : count;
-    return !isRejected;
-  }
-
-  /** What is matched is what is forwarded. */
-  #guardPath(exchange: Exchange): boolean {
-    const head = exchange.requestParser.head;
-    const path = head.path();
-    exchange.path = path;
-    if (!head.pathNeedsNormalization) return true;
-    const normal = normalizePath(path, this.#options.pathNormalization);
-    if (normal === null) return false;
-    if (normal === path) return true;
-    exchange.path = normal;
-    const query = head.query();
-    exchange.target = query === "" ? normal : `${normal}?${query}`;
-    return true;
   }
 
   // ---- relay: request ---------------------------------------------------------------------------------------------
