@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real transport with its work counted: what is handed to it, in how many calls, and what it holds at most.
+
+import type { Buffer } from "node:buffer";
+
+import { createNodeTransport, type DataPlaneDeps } from "../../../src/proxy/index.ts";
+
+type Transport = DataPlaneDeps["transport"];
+type Connection = ReturnType<Transport["connect"]>;
+
+export class CountingTransport implements Transport {
+  readonly name;
+  sends = 0;
+  sentBytes = 0;
+  /** Memory asked for; what is asked for and not used costs as much. */
+  reservedBytes = 0;
+  /** Most that any one connection has held back at a time. */
+  mostQueuedBytes = 0;
+  readonly #real = createNodeTransport();
+
+  constructor() {
+    this.name = this.#real.name;
+  }
+
+  listen: Transport["listen"] = (options, accept) =>
+    this.#real.listen(options, (connection) => accept(new CountedConnection(connection, this)));
+
+  connect: Transport["connect"] = (options, handler) =>
+    new CountedConnection(this.#real.connect(options, handler), this);
+}
+
+class CountedConnection implements Connection {
+  readonly #real: Connection;
+  readonly #counts: CountingTransport;
+
+  constructor(real: Connection, counts: CountingTransport) {
+    this.#real = real;
+    this.#counts = counts;
+  }
+
+  get queuedBytes(): number {
+    return this.#real.queuedBytes;
+  }
+
+  get remoteAddress(): string {
+    return this.#real.remoteAddress;
+  }
+
+  get remotePort(): number {
+    return this.#real.remotePort;
+  }
+
+  get localAddress(): string {
+    return this.#real.localAddress;
+  }
+
+  get localPort(): number {
+    return this.#real.localPort;
+  }
+
+  reserve(bytes: number): Buffer {
+    this.#counts.reservedBytes += bytes;
+    return this.#real.reserve(bytes);
+  }
+
+  send(length: number): boolean {
+    this.#counts.sends++;
+    this.#counts.sentBytes += length;
+    const goOn = this.#real.send(length);
+    this.#counts.mostQueuedBytes = Math.max(this.#counts.mostQueuedBytes, this.#real.queuedBytes);
+    return goOn;
+  }
+
+  pause(): void {
+    this.#real.pause();
+  }
+
+  resume(): void {
+    this.#real.resume();
+  }
+
+  end(): void {
+    this.#real.end();
+  }
+
+  close(): void {
+    this.#real.close();
+  }
+
+  destroy(reset: boolean): void {
+    this.#real.destroy(reset);
+  }
+}
