@@ -34,7 +34,7 @@ suite("stopping under load", { timeout: 30_000 }, () => {
     await writeConfig(files, origin.port);
     await using naru = startGatewayProcess(files.folder);
     let port: number | null = await portOf(naru);
-    const load = startLoad({ port: () => port, connections: 32 });
+    await using load = startLoad({ port: () => port, connections: 32 });
     await eventually(() => load.answered > 1_000, "the load runs");
     // Who is connected stays; the balancer sends nobody new.
     port = null;
@@ -50,7 +50,7 @@ suite("stopping under load", { timeout: 30_000 }, () => {
     await using proxy = await startProxy({ origins: [origin.port] });
     // Connected as far as the kernel is concerned, while naru has had no turn to accept any of them.
     const { port } = proxy;
-    const load = startLoad({ port: () => port, connections: 40, requestsEach: 1 });
+    await using load = startLoad({ port: () => port, connections: 40, requestsEach: 1 });
     const drained = proxy.dataPlane.drain(600_000);
     const result = await load.finished();
     assert.deepEqual(lostRequests(result), {});
@@ -73,7 +73,7 @@ suite("stopping under load", { timeout: 30_000 }, () => {
     const gateways = [start(), start()];
     const ports: (number | null)[] = await Promise.all(gateways.map(portOf));
     let turn = 0;
-    const load = startLoad({ port: () => ports[turn++ % 2] ?? ports[turn++ % 2]!, connections: 16 });
+    await using load = startLoad({ port: () => ports[turn++ % 2] ?? ports[turn++ % 2]!, connections: 16 });
     for (const index of [0, 1]) {
       const goal = load.answered + 300;
       await eventually(() => load.answered > goal, "the load runs");
@@ -97,7 +97,7 @@ suite("stopping under load", { timeout: 30_000 }, () => {
     let port: number | null = await portOf(naru);
     await using client = await connectRaw(port);
     client.send("GET / HTTP/1.1\r\nhost: a\r\nx-load-id: stuck\r\n\r\n");
-    const load = startLoad({ port: () => port, connections: 8 });
+    await using load = startLoad({ port: () => port, connections: 8 });
     await eventually(() => load.answered > 200, "the load runs");
     port = null;
     naru.process.kill("SIGTERM");

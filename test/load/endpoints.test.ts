@@ -23,7 +23,7 @@ test("endpoints that are replaced every 50 ms cost no request", { timeout: 20_00
     path: "/",
     body: "x".repeat(sequence % 3),
   });
-  const load = startLoad({ port: () => proxy.port, connections: 16, request: post });
+  await using load = startLoad({ port: () => proxy.port, connections: 16, request: post });
   const everSeen = new Set<number>();
   for (let version = 3; version < changes; version++) {
     const [oldest, ...rest] = origins;
@@ -47,7 +47,7 @@ test("with one endpoint after the other the pool moves and nothing is lost", { t
   await using second = await LoadOrigin.start({ version: "second" });
   // One connection for everybody: most requests wait in the queue for an endpoint that is about to go.
   await using proxy = await startProxy({ origins: [first.port], cluster: { maxConnections: 1 } });
-  const load = startLoad({
+  await using load = startLoad({
     port: () => proxy.port,
     connections: 16,
     request: () => ({ method: "POST", path: "/", body: "once" }),

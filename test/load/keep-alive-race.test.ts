@@ -41,7 +41,7 @@ async function race(methods: readonly string[], use: (race: Race) => void): Prom
     },
   });
   await using proxy = await startProxy({ origins: [origin.port], random });
-  const load = startLoad({
+  await using load = startLoad({
     port: () => proxy.port,
     connections: 16,
     requestsEach: each,

@@ -58,9 +58,9 @@ test(
     };
     const paths = ["/app", "/spread", "/app/deep?x=1"];
     const request = (sequence: number) => ({ method: "GET", path: paths[sequence % paths.length]!, body: "" });
-    const main = startLoad({ port: () => boundPort(serving, 80), connections: 16, request, check: checkVersion });
+    await using main = startLoad({ port: () => boundPort(serving, 80), connections: 16, request, check: checkVersion });
     const seen = new Map<number, number>();
-    const second = startLoad({
+    await using second = startLoad({
       port: () => boundPort(serving, 81),
       connections: 4,
       mayBeRefused: true,
@@ -89,7 +89,7 @@ test(
       await pause(20);
       inForce = Math.min(...newest.values());
     }
-    const oldest = startLoad({
+    await using oldest = startLoad({
       port: () => boundPort(serving, 80),
       connections: 16,
       requestsEach: 20,

@@ -63,7 +63,7 @@ export function startLoad(options: LoadOptions): Load {
   return new Load(options, `r${runs++}`);
 }
 
-export class Load {
+export class Load implements AsyncDisposable {
   readonly options: LoadOptions;
   requests = 0;
   answered = 0;
@@ -73,6 +73,7 @@ export class Load {
   readonly failures: LoadFailure[] = [];
   readonly #name: string;
   readonly #clients: Promise<void>[];
+  readonly #open = new Set<LoadClient>();
   #stopping = false;
 
   constructor(options: LoadOptions, name: string) {
@@ -92,6 +93,13 @@ export class Load {
     await Promise.all(this.#clients);
     const { requests, answered, connectionsOpened, closesAnnounced, refused, failures } = this;
     return { requests, answered, connectionsOpened, closesAnnounced, refused, failures };
+  }
+
+  /** Drops everything; for tests that have failed in the middle. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping = true;
+    for (const client of this.#open) client.close();
+    await Promise.all(this.#clients);
   }
 
   async #run(index: number): Promise<void> {
@@ -117,12 +125,17 @@ export class Load {
       const closes = typeof outcome === "string" || outcome.headers.get("connection") === "close";
       if (closes && typeof outcome !== "string") this.closesAnnounced++;
       if (closes || ++served >= requestsPerConnection) {
-        client.close();
+        this.#leave(client);
         client = null;
         served = 0;
       }
     }
-    client?.close();
+    if (client !== null) this.#leave(client);
+  }
+
+  #leave(client: LoadClient): void {
+    this.#open.delete(client);
+    client.close();
   }
 
   #judge(answer: LoadAnswer, what: LoadRequest, id: string, index: number): string | null {
@@ -137,11 +150,13 @@ export class Load {
     const port = this.options.port();
     if (port === null) return null;
     const client = new LoadClient(port);
+    this.#open.add(client);
     const error = await client.connected;
     if (error === null) {
       this.connectionsOpened++;
       return client;
     }
+    this.#open.delete(client);
     this.refused++;
     if (this.options.mayBeRefused !== true) {
       this.failures.push({ id: "", method: "connect", reason: error, flags: "" });
