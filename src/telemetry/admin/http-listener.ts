@@ -77,6 +77,8 @@ export async function listenHttp(
   server.maxConnections = maxConnections;
   server.timeout = stalledTimeoutMs;
   const { address, port } = await bind(server, options);
+  // Without anybody who listens, a connection lost while accepting it would end the process.
+  server.on("error", (error) => deps.logger.warning("a connection was lost", { error: messageOf(error) }));
   return { address, port, close: () => closeServer(server, deps.clock) };
 }
 
