@@ -69,7 +69,6 @@ class NodeDataPlane implements DataPlane {
   #cancelContentionCheck: Cancel | null = null;
   /** Bindings happen one snapshot after the other. */
   #applying: Promise<void> = Promise.resolve();
-  #onIdle: (() => void) | null = null;
 
   constructor(deps: DataPlaneDeps, options: DataPlaneOptions) {
     this.#deps = deps;
@@ -130,12 +129,12 @@ class NodeDataPlane implements DataPlane {
   async drain(deadlineMs: number): Promise<DrainResult> {
     this.#pipeline.drain();
     await this.#applying;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onIdle = resolve;
-    const cancel = this.#deps.clock.after(deadlineMs, resolve);
-    await Promise.all(Array.from(this.#listeners.values(), (listener) => listener.close()));
+    const { promise: deadline, resolve: onDeadline } = Promise.withResolvers<void>();
+    const cancel = this.#deps.clock.after(deadlineMs, onDeadline);
+    const listeners = [...this.#listeners.values(), ...this.#closing];
+    await Promise.all(listeners.map((listener) => listener.close()));
     this.#sweep();
-    if (this.#openConnections() > 0) await promise;
+    await Promise.race([deadline, Promise.all(listeners.map(({ ended }) => ended))]);
     cancel();
     const abandoned = this.#stats.exchangesActive;
     for (const { exchange } of this.#allConnections()) if (exchange !== null) this.#pipeline.onDrainDeadline(exchange);
@@ -261,7 +260,6 @@ class NodeDataPlane implements DataPlane {
     const nowMs = this.#coarse.nowMs;
     for (const cluster of this.#clusters.values()) this.#pipeline.sweepUpstreams(cluster, nowMs);
     for (const connection of this.#allConnections()) this.#sweepDownstream(connection, nowMs);
-    if (this.#pipeline.draining && this.#openConnections() === 0) this.#onIdle?.();
   }
 
   #sweepDownstream(connection: DownstreamConnection, nowMs: number): void {
@@ -298,13 +296,6 @@ class NodeDataPlane implements DataPlane {
     } else if (!inHead && quietMs >= streamIdleTimeoutMs) {
       this.#pipeline.onStreamIdle(exchange);
     }
-  }
-
-  #openConnections(): number {
-    let sum = 0;
-    for (const listener of this.#listeners.values()) sum += listener.connections.size;
-    for (const listener of this.#closing) sum += listener.connections.size;
-    return sum;
   }
 
   *#allConnections(): Generator<DownstreamConnection> {
