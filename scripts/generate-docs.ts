@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 import { commandTable } from "../src/cli/index.ts";
 import { type ErrorSpec, errorTable } from "../src/core/index.ts";
-import { problemCodes } from "../src/model/index.ts";
+import { limitTable, type LimitSpec, problemCodes } from "../src/model/index.ts";
 import { type ConfigField, type ConfigKind, readConfigKinds } from "./config-fields.ts";
 
 type CommandSpec = (typeof commandTable)[number];
@@ -18,6 +18,7 @@ export function generateDocs(): ReadonlyMap<string, string> {
     ["docs/commands.md", commandsDocument()],
     ["docs/errors.md", errorsDocument()],
     ["docs/fields.md", fieldsDocument()],
+    ["docs/limits.md", limitsDocument()],
     ["docs/problems.md", problemsDocument()],
   ]);
 }
@@ -67,6 +68,46 @@ An \`error\` leaves its resource out; the last good version stays in force. A \`
 but not in all it says. An \`info\` loses nothing.
 
 ${table(["Code", "Meaning"], rows)}
+`;
+}
+
+function limitsDocument(): string {
+  const rows = Object.entries<LimitSpec>(limitTable).map(([name, spec]) => [
+    `\`${name}\``,
+    spec.default === 0 && spec.zero !== "" ? spec.zero : `${spec.default}${spec.unit === "seconds" ? " s" : ""}`,
+    `${spec.min} to ${spec.max}${spec.zero === "" ? "" : `; 0 = ${spec.zero}`}`,
+    `${spec.meaning}.`,
+    `${spec.hit}.`,
+    spec.source,
+  ]);
+  return `${notice}
+
+# Limits
+
+What the data plane bounds, from the table in \`src/model/limits.ts\`. \`--limit NAME=VALUE\` of \`naru gateway\` and \`naru up\`
+changes one and may be repeated; bytes may end in \`Ki\`, \`Mi\` or \`Gi\`. The metric \`naru_limit_hits_total{limit="NAME"}\`
+counts how often each was reached; flags and texts of the answers are in [errors](errors.md). Time limits are looked at once a
+second.
+
+${table(["Limit", "Default", "Allowed", "What it bounds", "When it is reached", "Default from"], rows)}
+
+## Wire policies
+
+\`--underscores\` says what becomes of request header and trailer names with \`_\`, which applications that make variables of them
+cannot tell from \`-\`: \`allow\` passes them on, as Istio does; \`drop\` leaves them out, for matching, too; \`reject\` answers 400.
+\`naru_underscore_headers_total\` counts what was dropped or rejected.
+
+\`--path-normalization\` says what is done to a path before it is matched; what is matched is what is forwarded, and
+\`naru routes --path-normalization\` explains with the same:
+
+| Level                      | What it does                                                                                       |
+| -------------------------- | -------------------------------------------------------------------------------------------------- |
+| \`NONE\`                     | nothing                                                                                            |
+| \`BASE\`                     | \`\\\` becomes \`/\`, escapes of letters, digits and \`-._~\` are decoded, then \`.\` and \`..\` are resolved |
+| \`MERGE_SLASHES\`            | and repeated slashes become one                                                                    |
+| \`DECODE_AND_MERGE_SLASHES\` | and before all that \`%2F\` and \`%5C\` become slashes                                               |
+
+From \`BASE\` on, a broken escape and \`%00\` are answered 400.
 `;
 }
 

@@ -51,7 +51,7 @@ async function runInvocation(invocation: Invocation, context: CommandContext): P
   switch (invocation.kind) {
     case "help": {
       const layout = { width: terminal.width ?? 100, strong: (text: string) => terminal.tone("strong", text) };
-      terminal.out(renderHelp(invocation.command, commandTable, layout));
+      terminal.out(renderHelp(invocation.topic, commandTable, layout));
       return exitCodes.ok;
     }
     case "version": {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every command and option there is, as data. Nothing here runs: main.ts maps names to the roles that do.
 
+import { defaultTraffic, pathNormalizations, underscoreActions } from "../model/index.ts";
 import type { CommandSpec, OptionSpec, PositionalSpec } from "./command.ts";
 import { demoCommand } from "./demo-command.ts";
 
@@ -62,6 +63,14 @@ const logLevel: OptionSpec = {
   choices: ["trace", "debug", "info", "warning", "error", "off"],
   default: "info",
   description: "Least severe messages to log; debug and trace also show stacks of failures",
+};
+
+const pathNormalization: OptionSpec = {
+  kind: "choice",
+  name: "path-normalization",
+  choices: pathNormalizations,
+  default: defaultTraffic.pathNormalization,
+  description: "What is done to a path before it is matched and forwarded, by Istio's names",
 };
 
 /** More threads are more throughput, and 13 MB each: worth it for a gateway, seldom on a developer's machine. */
@@ -146,6 +155,21 @@ const serving: readonly OptionSpec[] = [
     default: "45",
     description: "How long requests in flight may take to finish after SIGTERM or SIGINT",
   },
+  {
+    kind: "limit",
+    name: "limit",
+    placeholder: "NAME=VALUE",
+    repeatable: true,
+    description: "Change a limit, e.g. header-bytes=32Ki; 'naru help limits' explains each",
+  },
+  {
+    kind: "choice",
+    name: "underscores",
+    choices: underscoreActions,
+    default: defaultTraffic.underscores,
+    description: "Request headers with _ in their name: pass them on, drop them, or reject the request",
+  },
+  pathNormalization,
   help,
 ];
 
@@ -255,6 +279,7 @@ const routes: CommandSpec = {
       default: "table",
       description: "Format of the answer",
     },
+    pathNormalization,
     ...identity,
     logLevel,
     help,
@@ -297,7 +322,7 @@ const helpCommand: CommandSpec = {
   details: [],
   positional: {
     placeholder: "COMMAND",
-    description: "The command to explain (default: all in short)",
+    description: "The command to explain, or limits (default: all commands in short)",
     repeatable: false,
   },
   options: [help],

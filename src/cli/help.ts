@@ -2,7 +2,8 @@
 // Help texts, generated from the command table. Pure.
 
 import type { CommandSpec, OptionSpec } from "./command.ts";
-import { placeholderOf } from "./parse.ts";
+import { limitRows } from "./limits.ts";
+import { placeholderOf, type HelpTopic } from "./parse.ts";
 import { wrapText } from "./table.ts";
 
 /** How help is laid out; `strong` marks headings. */
@@ -13,9 +14,18 @@ export interface HelpLayout {
 
 const widestLeft = 34;
 
-/** What `naru COMMAND --help` says, or for null `naru --help`. */
-export function renderHelp(command: CommandSpec | null, table: readonly CommandSpec[], layout: HelpLayout): string {
-  return command === null ? renderGeneralHelp(table, layout) : renderCommandHelp(command, layout);
+/** What `naru COMMAND --help` says, for "limits" `naru help limits`, for null `naru --help`. */
+export function renderHelp(topic: HelpTopic, table: readonly CommandSpec[], layout: HelpLayout): string {
+  if (topic === null) return renderGeneralHelp(table, layout);
+  return topic === "limits" ? renderLimits(layout) : renderCommandHelp(topic, layout);
+}
+
+function renderLimits(layout: HelpLayout): string {
+  return [
+    "What --limit NAME=VALUE of gateway and up changes; repeatable.\n",
+    section("Limits", layout, renderPairs(limitRows(), layout)),
+    `${wrapText("naru_limit_hits_total{limit=NAME} counts how often each was reached.", layout.width).join("\n")}\n`,
+  ].join("\n");
 }
 
 function renderGeneralHelp(table: readonly CommandSpec[], layout: HelpLayout): string {
@@ -23,7 +33,7 @@ function renderGeneralHelp(table: readonly CommandSpec[], layout: HelpLayout): s
   const examples = table.flatMap((command) => command.examples.slice(0, 1));
   return [
     "naru: service mesh and ingress gateway in TypeScript. Reads Istio and Kubernetes YAML as it is.\n",
-    section("Usage", layout, "  naru COMMAND [OPTIONS]\n  naru help COMMAND\n"),
+    section("Usage", layout, "  naru COMMAND [OPTIONS]\n  naru help COMMAND|limits\n"),
     section("Commands", layout, renderPairs(rows, layout)),
     section("Examples", layout, renderExamples(examples, layout)),
     section("Exit codes", layout, "  0  done\n  1  it failed, or the answer is no\n  2  the command line is wrong\n"),

@@ -4,12 +4,17 @@
 
 import { parseArgs } from "node:util";
 import { parsePort, suggestWord } from "../core/index.ts";
+import type { LimitName } from "../model/index.ts";
 import { usageError, type CommandSpec, type OptionSpec } from "./command.ts";
+import { readLimit } from "./limits.ts";
+
+/** What help is asked for: the limits, a command, or null = all in short. */
+export type HelpTopic = "limits" | CommandSpec | null;
 
 /** What the user asked for. */
 export type Invocation =
   | { readonly kind: "run"; readonly command: CommandSpec; readonly values: OptionValues }
-  | { readonly kind: "help"; /** null = the general help. */ readonly command: CommandSpec | null }
+  | { readonly kind: "help"; readonly topic: HelpTopic }
   | { readonly kind: "version" };
 
 /** The values of one command's options, defaults applied. Asking for an option the command does not have is a bug. */
@@ -63,6 +68,16 @@ export class OptionValues {
     return Number(this.text(name));
   }
 
+  /** Of --limit: by name, in the limit's unit; the last one of a name counts. Already checked. */
+  limits(): ReadonlyMap<LimitName, number> {
+    const limits = new Map<LimitName, number>();
+    for (const text of this.list("limit")) {
+      const limit = readLimit(text);
+      if ("name" in limit) limits.set(limit.name, limit.value);
+    }
+    return limits;
+  }
+
   #spec(name: string): OptionSpec {
     const spec = this.#command.options.find((option) => option.name === name);
     if (spec === undefined) throw new Error(`command ${this.#command.name} has no option --${name}`);
@@ -73,7 +88,7 @@ export class OptionValues {
 /** Reads `argv` (without the program's own name). Throws CliError with exit code 2 when it makes no sense. */
 export function parseCommandLine(argv: readonly string[], table: readonly CommandSpec[]): Invocation {
   const [first, ...rest] = argv;
-  if (first === undefined || first === "--help" || first === "-h") return { kind: "help", command: null };
+  if (first === undefined || first === "--help" || first === "-h") return { kind: "help", topic: null };
   if (first === "--version" || first === "-V") return { kind: "version" };
   if (first.startsWith("-")) {
     const names = table.map((command) => command.name).join(", ");
@@ -81,11 +96,14 @@ export function parseCommandLine(argv: readonly string[], table: readonly Comman
   }
   const command = findCommand(first, table);
   const { given, positionals } = readOptions(command, rest);
-  if (given.has("help")) return { kind: "help", command };
-  if (command.name === "help") {
-    return { kind: "help", command: positionals[0] === undefined ? null : findCommand(positionals[0], table) };
-  }
+  if (given.has("help")) return { kind: "help", topic: command };
+  if (command.name === "help") return { kind: "help", topic: findTopic(positionals[0], table) };
   return { kind: "run", command, values: new OptionValues(command, given, positionals) };
+}
+
+function findTopic(name: string | undefined, table: readonly CommandSpec[]): HelpTopic {
+  if (name === undefined || name === "limits") return name ?? null;
+  return findCommand(name, table);
 }
 
 function findCommand(name: string, table: readonly CommandSpec[]): CommandSpec {
@@ -167,6 +185,10 @@ function faultOf(spec: OptionSpec, value: string): string | null {
     case "choice": {
       if (spec.choices.includes(value)) return null;
       return `must be one of ${spec.choices.join(", ")}${didYouMean(suggestWord(value, spec.choices))}`;
+    }
+    case "limit": {
+      const limit = readLimit(value);
+      return "fault" in limit ? limit.fault : null;
     }
     case "path":
     case "text":

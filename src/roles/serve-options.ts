@@ -3,7 +3,13 @@
 
 import { availableParallelism } from "node:os";
 import { parsePortMap, type BindAddress, type OptionValues } from "../cli/index.ts";
-import type { ProxyIdentity } from "../model/index.ts";
+import {
+  limitOptions,
+  type PathNormalization,
+  type ProxyIdentity,
+  type TrafficOptions,
+  type UnderscoreAction,
+} from "../model/index.ts";
 import type { LogLevel } from "../telemetry/port.ts";
 import { identityFrom } from "./identity.ts";
 
@@ -28,6 +34,7 @@ export interface ServeOptions {
   readonly logFormat: "text" | "json";
   /** How long requests in flight may take to finish once the process has to end. */
   readonly drainMs: number;
+  readonly traffic: TrafficOptions;
 }
 
 /** Reads the options that all serving commands share. The mesh is off unless the command has --mesh-port. */
@@ -58,5 +65,10 @@ export function serveOptionsFrom(
     logLevel: values.text("log-level") as LogLevel,
     logFormat: values.text("log-format") as "text" | "json",
     drainMs: values.number("drain-seconds") * 1000,
+    traffic: {
+      ...limitOptions(values.limits()),
+      underscores: values.text("underscores") as UnderscoreAction,
+      pathNormalization: values.text("path-normalization") as PathNormalization,
+    },
   };
 }

@@ -3,6 +3,7 @@
 
 import { CliError, exitCodes } from "../cli/index.ts";
 import { messageOf, type Clock } from "../core/index.ts";
+import type { TrafficOptions } from "../model/index.ts";
 import { createDataPlane, defaultDataPlaneOptions, type DataPlane } from "../proxy/index.ts";
 import {
   createAccessLog,
@@ -75,7 +76,7 @@ export async function createParts(options: ServeOptions, deps: ServeDeps): Promi
 
 /** The usual case on small machines: no second heap, no message, no shared memory. */
 function onThisThread({ options, system, logger, metrics, registry }: Base): DataPlaneParts {
-  const { identity, portMap, defaultBind } = options;
+  const { identity, portMap, defaultBind, traffic } = options;
   const sink = openSink(options, logger, system.clock);
   const accessLog =
     options.accessLog === null || sink === null
@@ -83,7 +84,7 @@ function onThisThread({ options, system, logger, metrics, registry }: Base): Dat
       : createAccessLog({ format: options.accessLog.format, clock: system.clock, sink });
   const dataPlane = createDataPlane(
     { ...system, logger: logger.child("proxy"), metrics, accessLog, sharedLimits: null },
-    { ...defaultDataPlaneOptions, identity, portMap, defaultBind },
+    { ...defaultDataPlaneOptions, ...traffic, identity, portMap, defaultBind },
   );
   if (accessLog !== null) registry.addSource(accessLog.samples);
   return { dataPlane, accessLog, refresh: null };
@@ -91,14 +92,14 @@ function onThisThread({ options, system, logger, metrics, registry }: Base): Dat
 
 async function onWorkers({ options, deps, system, logger, metrics }: Base): Promise<DataPlaneParts> {
   const { createWorkerPool, SinkQueue, startWorker } = await import("./workers/index.ts");
-  const { identity, portMap, defaultBind } = options;
+  const { identity, portMap, defaultBind, traffic } = options;
   const sink = openSink(options, logger, system.clock);
   const accessLog = sink === null ? null : new SinkQueue(sink);
   const pool = createWorkerPool(
     { clock: system.clock, logger, writeLog: deps.writeLog, metrics, accessLog, start: startWorker },
     {
       threads: options.concurrency,
-      options: { identity, portMap, defaultBind },
+      options: { ...shareOf(traffic, options.concurrency), identity, portMap, defaultBind },
       accessLogFormat: options.accessLog?.format ?? null,
       maxSeries: maxMetricSeries,
       logFormat: options.logFormat,
@@ -110,6 +111,11 @@ async function onWorkers({ options, deps, system, logger, metrics }: Base): Prom
     close: () => accessLog.close(),
   };
   return { dataPlane: pool, accessLog: log, refresh: () => pool.refresh() };
+}
+
+/** Each thread has listeners of its own, and together they keep the limit. */
+function shareOf(traffic: TrafficOptions, threads: number): TrafficOptions {
+  return { ...traffic, maxConnections: Math.ceil(traffic.maxConnections / threads) };
 }
 
 function openSink({ accessLog }: ServeOptions, logger: RootLogger, clock: Clock): ByteSink | null {

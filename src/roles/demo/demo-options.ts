@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 
 import { CliError, exitCodes, usageError, type OptionValues } from "../../cli/index.ts";
 import { messageOf } from "../../core/index.ts";
-import { unknownWorkload, type ProxyIdentity } from "../../model/index.ts";
+import { defaultTraffic, unknownWorkload, type ProxyIdentity } from "../../model/index.ts";
 import type { LogLevel } from "../../telemetry/port.ts";
 import type { ServeOptions } from "../serve-options.ts";
 
@@ -107,6 +107,7 @@ export function demoServeOptions(paths: readonly string[], ports: DemoPorts, log
     logLevel,
     logFormat: "text",
     drainMs,
+    traffic: defaultTraffic,
   };
 }
 

@@ -2,7 +2,7 @@
 // What the main thread and its data-plane workers say to each other. Data only. Nothing here is sent per request: counts
 // of requests and of limits are in shared memory.
 
-import type { EndpointSnapshot, RoutingSnapshot } from "../../model/index.ts";
+import type { EndpointSnapshot, RoutingSnapshot, TrafficOptions } from "../../model/index.ts";
 import type { DataPlaneOptions, LimitSlots } from "../../proxy/index.ts";
 import type { ClusterStatus, ListenerStatus, LogLevel, RequestLabels, Sample } from "../../telemetry/port.ts";
 
@@ -11,7 +11,7 @@ export interface WorkerSetup {
   /** 0 … threads - 1. A replacement has the number of the worker it replaces. */
   readonly thread: number;
   readonly threads: number;
-  readonly options: Pick<DataPlaneOptions, "identity" | "portMap" | "defaultBind">;
+  readonly options: Pick<DataPlaneOptions, "identity" | "portMap" | "defaultBind"> & Partial<TrafficOptions>;
   /** null = off. */
   readonly accessLogFormat: "text" | "json" | null;
   readonly log: { readonly level: LogLevel; readonly format: "text" | "json"; readonly colour: boolean };

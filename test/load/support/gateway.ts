@@ -5,7 +5,7 @@ import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { unknownWorkload } from "../../../src/model/index.ts";
+import { defaultTraffic, unknownWorkload } from "../../../src/model/index.ts";
 import { startServing, type Serving } from "../../../src/roles/serve.ts";
 
 export interface GatewayFiles extends AsyncDisposable {
@@ -57,7 +57,8 @@ export function startGateway(folder: string, log: string[]): Promise<Serving> {
       accessLog: null,
       logLevel: "info",
       logFormat: "text",
-      drainMs: 1_000,
+      traffic: defaultTraffic,
+    drainMs: 1_000,
     },
     { writeLog: (line) => log.push(line), colour: false, onQuit: () => undefined },
   );

@@ -80,14 +80,14 @@ suite("parseCommandLine", () => {
 
   test("asks for help in all the ways people ask", () => {
     for (const argv of [[], ["--help"], ["-h"], ["help"]]) {
-      assert.deepEqual(parseCommandLine(argv, table), { kind: "help", command: null }, argv.join(" "));
+      assert.deepEqual(parseCommandLine(argv, table), { kind: "help", topic: null }, argv.join(" "));
     }
     for (const argv of [
       ["help", "serve"],
       ["serve", "--help"],
       ["serve", "-f", "x", "-h"],
     ]) {
-      assert.deepEqual(parseCommandLine(argv, table), { kind: "help", command: serve }, argv.join(" "));
+      assert.deepEqual(parseCommandLine(argv, table), { kind: "help", topic: serve }, argv.join(" "));
     }
     assert.deepEqual(parseCommandLine(["--version"], table), { kind: "version" });
   });
