@@ -22,6 +22,8 @@ function install(packages: readonly string[]): void {
 }
 
 function apt(...args: readonly string[]): boolean {
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  // Packages of daemons start them; the tests start their own. These stop that, for systemd and for SysV init.
+  const noServices = { SYSTEMD_OFFLINE: "1", RUNLEVEL: "1" };
+  const env = { ...process.env, ...noServices, DEBIAN_FRONTEND: "noninteractive" };
   return spawnSync("apt-get", ["-qq", "-y", ...args], { env, stdio: ["ignore", "ignore", "ignore"] }).status === 0;
 }

@@ -8,6 +8,8 @@ import { delimiter, join } from "node:path";
 export const testTools = {
   curl: "curl",
   nginx: "nginx-light",
+  prometheus: "prometheus",
+  promtool: "prometheus",
 } as const satisfies Record<string, string>;
 
 export type TestTool = keyof typeof testTools;
