@@ -80,6 +80,12 @@ function limitsDocument(): string {
     `${spec.hit}.`,
     spec.source,
   ]);
+  const levels = [
+    ["`NONE`", "nothing"],
+    ["`BASE`", "`\\` becomes `/`, escapes of letters, digits and `-._~` are decoded, then `.` and `..` are resolved"],
+    ["`MERGE_SLASHES`", "and repeated slashes become one"],
+    ["`DECODE_AND_MERGE_SLASHES`", "and before all that `%2F` and `%5C` become slashes"],
+  ];
   return `${notice}
 
 # Limits
@@ -100,12 +106,7 @@ cannot tell from \`-\`: \`allow\` passes them on, as Istio does; \`drop\` leaves
 \`--path-normalization\` says what is done to a path before it is matched; what is matched is what is forwarded, and
 \`naru routes --path-normalization\` explains with the same:
 
-| Level                      | What it does                                                                                       |
-| -------------------------- | -------------------------------------------------------------------------------------------------- |
-| \`NONE\`                     | nothing                                                                                            |
-| \`BASE\`                     | \`\\\` becomes \`/\`, escapes of letters, digits and \`-._~\` are decoded, then \`.\` and \`..\` are resolved |
-| \`MERGE_SLASHES\`            | and repeated slashes become one                                                                    |
-| \`DECODE_AND_MERGE_SLASHES\` | and before all that \`%2F\` and \`%5C\` become slashes                                               |
+${table(["Level", "What it does"], levels)}
 
 From \`BASE\` on, a broken escape and \`%00\` are answered 400.
 `;

@@ -272,15 +272,15 @@ class NodeDataPlane implements DataPlane {
       connection.destroy(true);
     } else if (connection.lingering) {
       // Coarse time may be a sweep behind, and the client must have all of the time it was promised.
-      if (quietMs < this.#options.lingerMs + sweepMs) return;
+      if (connection.closed || quietMs < this.#options.lingerMs + sweepMs) return;
       this.#pipeline.onLimit("linger-timeout");
       connection.destroy(false);
     } else if (exchange === null) {
       const isLeaving = this.#pipeline.draining || !connection.listener.listening;
       const limitMs = isLeaving ? lastRequestGraceMs : this.#options.downstreamIdleTimeoutMs;
-      if (quietMs < limitMs) return;
+      if (connection.closed || quietMs < limitMs) return;
       if (!isLeaving) this.#pipeline.onLimit("idle-timeout");
-      connection.connection.close();
+      connection.close();
     } else {
       this.#sweepExchange(exchange, nowMs - exchange.startedMs, quietMs);
     }

@@ -131,8 +131,7 @@ export class DownstreamConnection implements ConnectionHandler {
       return;
     }
     if (!unread) {
-      this.closed = true;
-      this.connection.close();
+      this.close();
       return;
     }
     // RFC 9112 §9.6: closing with unread bytes resets the connection and may destroy the answer on its way.
@@ -142,6 +141,12 @@ export class DownstreamConnection implements ConnectionHandler {
     this.#dropHeld();
     this.connection.end();
     this.connection.resume();
+  }
+
+  /** Between exchanges: no other will begin. */
+  close(): void {
+    this.closed = true;
+    this.connection.close();
   }
 
   destroy(reset: boolean): void {
