@@ -38,12 +38,6 @@ export function startNaru(args: readonly string[], env: Readonly<Record<string, 
     signal: AbortSignal.timeout(25_000),
     killSignal: "SIGKILL",
   });
-  child.on(
-    "error",
-    (error) =>
-      (written.stderr += `${error.message}
-`),
-  );
   const written = { stdout: "", stderr: "" };
   child.on("error", (error) => (written.stderr += `${error.message}\n`));
   for (const stream of ["stdout", "stderr"] as const) {
