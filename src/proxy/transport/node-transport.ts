@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import { createServer, Socket, type AddressInfo, type Server } from "node:net";
 
+import { systemClock, type Clock } from "../../core/index.ts";
 import type {
   Connection,
   ConnectionHandler,
@@ -21,6 +22,8 @@ const writeBufferBytes = 64 * 1024;
 const highWaterBytes = 64 * 1024;
 /** Turns of the event loop after which a listener closes although clients keep coming. */
 const maxClosingTurns = 4_096;
+/** Turns within which a short one may be hoped for. */
+const patientTurns = 256;
 const shortTurnMs = 0.1;
 /** TCP keep-alive finds peers that vanished without a word. */
 const socketOptions = {
@@ -32,11 +35,11 @@ const socketOptions = {
 } as const;
 
 /** Works everywhere Node does; plain TCP over IPv4 and IPv6. */
-export function createNodeTransport(): Transport {
+export function createNodeTransport(clock: Clock = systemClock): Transport {
   const memory = new SharedMemory();
   return {
     name: "node",
-    listen: (options, accept) => listen(memory, options, accept),
+    listen: (options, accept) => listen(memory, clock, options, accept),
     connect(options, handler) {
       const connection = new NodeConnection(memory, handler);
       connection.open(options);
@@ -193,6 +196,7 @@ class NodeConnection implements Connection {
 
 async function listen(
   memory: SharedMemory,
+  clock: Clock,
   options: ListenOptions,
   accept: (connection: Connection) => ConnectionHandler | null,
 ): Promise<TransportListener> {
@@ -210,7 +214,7 @@ async function listen(
   } catch (error) {
     // A kernel without IPv6 still has all of IPv4.
     if (options.host === "" && error instanceof Error && "code" in error && error.code === "EAFNOSUPPORT") {
-      return listen(memory, { ...options, host: "0.0.0.0" }, accept);
+      return listen(memory, clock, { ...options, host: "0.0.0.0" }, accept);
     }
     throw error;
   }
@@ -221,7 +225,7 @@ async function listen(
     address: bound.address,
     port: bound.port,
     async close() {
-      await untilQuiet(() => accepted);
+      await untilQuiet(clock, () => accepted);
       server.close();
     },
     ended: new Promise((done) => void server.once("close", done)),
@@ -233,13 +237,14 @@ async function listen(
  * in it: clients that are connected as far as they know. So it is closed right after a turn that found none, and a short
  * one, since more may have come during a long one.
  */
-async function untilQuiet(accepted: () => number): Promise<void> {
+async function untilQuiet(clock: Clock, accepted: () => number): Promise<void> {
   await nextTurn();
   for (let turn = 0; turn < maxClosingTurns; turn++) {
     const before = accepted();
-    const startMs = performance.now();
+    const startMs = clock.nowMs();
     await nextTurn();
-    if (accepted() === before && performance.now() - startMs < shortTurnMs) return;
+    const isShort = clock.nowMs() - startMs < shortTurnMs;
+    if (accepted() === before && (isShort || turn >= patientTurns)) return;
   }
 }
 
