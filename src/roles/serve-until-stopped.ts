@@ -21,8 +21,6 @@ export async function serveUntilStopped(
   const { promise: quitRequested, resolve: onQuit } = Promise.withResolvers<void>();
   const writeLog = (line: string) => terminal.err(`${line}\n`);
   const serving = await startServing(options, { writeLog, colour: terminal.errColour, onQuit });
-  const { concurrency } = options;
-  if (concurrency > 1) serving.logger.info("data plane runs on worker threads", { concurrency });
   control.onReopen(() => serving.reopenLogs());
   onReady(serving);
   const reason = await Promise.race([control.stopRequested, quitRequested.then(() => "quit" as const)]);

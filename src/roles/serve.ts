@@ -103,6 +103,7 @@ class Server implements Serving {
     if (this.#routing.listeners.length === 0) this.#warnOfNothing();
     this.#cancelRetry = this.#parts.clock.every(retryBindMs, () => this.#retryListeners());
     this.#readiness = { state: "LIVE", reason: "" };
+    this.logger.info("serving", { concurrency: this.#options.concurrency });
   }
 
   readiness(): Readiness {

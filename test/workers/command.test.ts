@@ -63,7 +63,7 @@ suite("--concurrency", () => {
     const logOptions = ["--access-log", "text", "--access-log-file", log];
     await using naru = startNaru(["gateway", workspace.folder, ...options, ...logOptions]);
     const at = await portsOf(naru);
-    await naru.waitFor("stderr", /data plane runs on worker threads +concurrency=2/);
+    await naru.waitFor("stderr", /serving +concurrency=2/);
 
     const requests = 24;
     for (let sent = 0; sent < requests; sent++) {

@@ -152,8 +152,11 @@ export class PoolUnderTest implements AsyncDisposable {
     return this.log.filter((line) => line.includes("worker ended")).length;
   }
 
+  /** Not orderly: time stands still here, so a worker that does not stop would be waited for for ever. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.pool.stop();
+    const stopped = this.pool.stop();
+    await Promise.all(this.started.map((worker) => worker.terminate()));
+    await stopped;
   }
 }
 
@@ -163,7 +166,7 @@ export async function startPool(setup: PoolSetup = {}): Promise<PoolUnderTest> {
   try {
     await started.pool.applyRouting(started.snapshot());
   } catch (error) {
-    await started.pool.stop();
+    await started[Symbol.asyncDispose]();
     throw error;
   }
   return started;
