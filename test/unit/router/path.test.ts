@@ -41,6 +41,34 @@ describe("normalizePath", () => {
     }
   });
 
+  it("goes as far as the level says, as Istio publishes it", () => {
+    for (const [path, merged, decoded] of [
+      ["/app//", "/app/", "/app/"],
+      ["/app/%2f", "/app/%2f", "/app/"],
+      ["/app%2F/", "/app%2F/", "/app/"],
+      ["//", "/", "/"],
+      ["/app\\/\\/\\admin", "/app/admin", "/app/admin"],
+      ["/%2Fapp%5cadmin%5Cabc", "/%2Fapp%5cadmin%5Cabc", "/app/admin/abc"],
+      ["/%5Capp%2f%5c%2F%2e%2e%2fadmin%5c\\abc", "/%5Capp%2f%5c%2F..%2fadmin%5c/abc", "/app/admin/abc"],
+      ["/app//../admin", "/app/admin", "/app/admin"],
+      ["/public%2f..%2fadmin", "/public%2f..%2fadmin", "/admin"],
+      ["/a%252Fb//c", "/a%252Fb/c", "/a%252Fb/c"],
+      ["/./..//a", "/a", "/a"],
+    ] as const) {
+      assert.equal(normalizePath(path, "NONE"), path);
+      assert.equal(normalizePath(path, "MERGE_SLASHES"), merged, path);
+      assert.equal(normalizePath(path, "DECODE_AND_MERGE_SLASHES"), decoded, path);
+      assert.equal(normalizePath(decoded, "DECODE_AND_MERGE_SLASHES"), decoded, path);
+    }
+  });
+
+  it("refuses nothing where it changes nothing", () => {
+    for (const path of ["/%", "/%00", "/../..", "/a\\b"]) assert.equal(normalizePath(path, "NONE"), path);
+    for (const level of ["MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"] as const) {
+      for (const path of ["/%", "/%00", "//%zz"]) assert.equal(normalizePath(path, level), null, path);
+    }
+  });
+
   it("refuses broken escapes and escaped NUL", () => {
     for (const path of [
       "/%",
