@@ -115,8 +115,11 @@ export class DownstreamConnection implements ConnectionHandler {
   /** The upstream is ready: sends the request head, with whatever of the body has arrived. */
   offerHeld(): void {
     const next = this.#events.relayRequest(this.exchange!, this.#held, 0, this.#heldFill);
-    this.#held.copyWithin(0, next, this.#heldFill);
-    this.#heldFill -= next;
+    // A body found invalid ends the exchange, and what was held is dropped with it.
+    if (this.#heldFill > 0) {
+      this.#held.copyWithin(0, next, this.#heldFill);
+      this.#heldFill -= next;
+    }
     this.resumeInput();
   }
 
