@@ -49,8 +49,8 @@ test("wherever the bytes are split", async () => {
 });
 
 // Envoy refuses underscores in its edge profile and nginx drops such fields, because CGI-like servers read them as
-// hyphens. naru passes them on: it never treats `Content_Length` as framing itself, and the origin behind it sees exactly
-// the length that naru framed.
+// hyphens; naru can do either (test/proxy/wire-policies.test.ts). By default it passes them on: `Content_Length` is never
+// framing here, and the origin sees exactly the length that naru framed.
 test("underscores make other fields, which are passed on and frame nothing", async () => {
   await using arena = await Arena.start();
   const lines = "Content_Length: 40\r\nTransfer_Encoding: chunked\r\nX_Forwarded_For: 1.2.3.4\r\nContent-Length: 5\r\n";

@@ -77,6 +77,24 @@ test("a body that stops coming ends the exchange; its upstream is dropped", asyn
   await arena.assertUnharmed("half a body");
 });
 
+test("a body that drips in, always in time, is answered 408 when the request's time is over", async () => {
+  await using arena = await Arena.start({ options: { requestTimeoutMs: 30_000 } });
+  await using client = await arena.proxy.connect();
+  client.send(postWith("Transfer-Encoding: chunked\r\n"));
+  await eventually(() => arena.origin.unfinished === 1, "the head is with the origin");
+  for (let second = 0; second < 29; second++) {
+    client.send("1\r\nx\r\n");
+    for (let turn = 0; turn < 3; turn++) await nextTurn();
+    arena.proxy.clock.advance(1_000);
+    assert.equal(client.received, "");
+  }
+  arena.proxy.clock.advance(2_000);
+  assertRefusal(await client.takeToEnd(), refusals.requestTimeout, "a dripping body");
+  const record = arena.proxy.accessLog.at(-1)!;
+  assert.deepEqual([record.responseCode, record.responseCodeDetails], [408, "request_overall_timeout"]);
+  await arena.assertUnharmed("a dripping body");
+});
+
 test("an answered client that keeps sending is cut off by bytes, and by time", async () => {
   await using proxy = await startProxy({ routes: [], options: { lingerBytes: 100_000, lingerMs: 5_000 } });
   await using flooding = await proxy.connect();

@@ -28,6 +28,7 @@ export const refusals = {
   badRequest: { status: 400, flags: "DPE", details: codecError },
   missingHost: { status: 400, flags: "-", details: "missing_host_header" },
   headTimeout: { status: 408, flags: "-", details: "request_header_timeout" },
+  requestTimeout: { status: 408, flags: "-", details: "request_overall_timeout" },
   targetTooLong: { status: 414, flags: "DPE", details: "uri_too_long" },
   expectation: { status: 417, flags: "-", details: "expectation_failed" },
   headTooLarge: { status: 431, flags: "DPE", details: "request_headers_too_large" },
