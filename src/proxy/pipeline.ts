@@ -75,6 +75,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
       clock,
       deadlines,
       coarse,
+      stats,
       maxHeadBytes: options.maxHeadBytes,
       recordsAddresses: accessLog !== null,
     });

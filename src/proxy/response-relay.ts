@@ -9,6 +9,7 @@ import { messageState, type Exchange } from "./exchange.ts";
 import { encodeBody, encodeInterimHead, encodeResponseHead, framingBytes, responseHeadSlack } from "./forwarding.ts";
 import { complete, failed, writeAscii } from "./http1/index.ts";
 import { retriesStatus } from "./retry.ts";
+import type { DataPlaneStats } from "./stats.ts";
 import type { UpstreamConnection } from "./upstream-connection.ts";
 
 /** More 1xx responses than this before the real one are an attack or a bug (RFC 9110 §15.2 sets no limit). */
@@ -20,6 +21,7 @@ export interface ResponseRelayParts {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly coarse: CoarseTime;
+  readonly stats: DataPlaneStats;
   readonly maxHeadBytes: number;
   /** The access log wants to know our end of the upstream connection. */
   readonly recordsAddresses: boolean;
@@ -33,6 +35,7 @@ export class ResponseRelay {
   readonly #clock: Clock;
   readonly #deadlines: Deadlines;
   readonly #coarse: CoarseTime;
+  readonly #stats: DataPlaneStats;
   readonly #maxHeadBytes: number;
   readonly #recordsAddresses: boolean;
 
@@ -42,6 +45,7 @@ export class ResponseRelay {
     this.#clock = parts.clock;
     this.#deadlines = parts.deadlines;
     this.#coarse = parts.coarse;
+    this.#stats = parts.stats;
     this.#maxHeadBytes = parts.maxHeadBytes;
     this.#recordsAddresses = parts.recordsAddresses;
   }
@@ -71,6 +75,7 @@ export class ResponseRelay {
       next = from + parser.head.length - before;
     }
     if (status === failed) {
+      if (parser.errorLimit !== null) this.#stats.limitHits[parser.errorLimit]++;
       this.#attempts.fail(exchange, "UPSTREAM_PROTOCOL_ERROR", parser.errorReason);
       return to;
     }

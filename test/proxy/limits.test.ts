@@ -68,6 +68,22 @@ suite("heads", () => {
     });
   }
 
+  for (const { limit, options, headers } of [
+    { limit: "header-bytes", options: { maxHeadBytes: 1_024 }, headers: `X: ${"x".repeat(1_024)}\r\n` },
+    { limit: "header-count", options: { maxHeaders: 8 }, headers: "X: 1\r\n".repeat(9) },
+  ] as const) {
+    test(`${limit}: an answer beyond it is 502, counted`, async () => {
+      await using origin = await RawOrigin.start();
+      await using proxy = await startProxy({ origins: [origin.port], options });
+      await using client = await proxy.connect();
+      client.send(get());
+      (await origin.connection()).send(answer(200, headers));
+      assert.match(await client.takeThrough(endOfHead), /^HTTP\/1\.1 502 /);
+      assert.equal(proxy.lastOutcome()?.flags, "UPE");
+      assertHits(proxy, { [limit]: 1 });
+    });
+  }
+
   test("a head that is just within every limit is served, and nothing is counted", async () => {
     const request = get(`/${"x".repeat(255)}`, "X: 1\r\n".repeat(7));
     const options = { maxHeadBytes: request.length, maxHeaders: 8, maxTargetBytes: 256 };

@@ -2,6 +2,7 @@
 // Parses response heads byte by byte (RFC 9112 §4, §5). Sans-I/O: the owner gives bytes and keeps them.
 
 import type { ErrorCode } from "../../core/index.ts";
+import type { LimitName } from "../../model/index.ts";
 import { asciiBytes, carriageReturn, fieldByte, lineFeed, space } from "./bytes.ts";
 import { FieldLines } from "./field-lines.ts";
 import { complete, failed, type HeadLimits, needMore, type ParseStatus } from "./limits.ts";
@@ -28,6 +29,8 @@ export class ResponseHeadParser {
   readonly error: ErrorCode = "UPSTREAM_PROTOCOL_ERROR";
   /** Meaningful after `failed`: a constant for logs. */
   errorReason = "";
+  /** Meaningful after `failed`: the limit that was reached, or null when the response is malformed. */
+  errorLimit: LimitName | null = null;
   readonly #limits: HeadLimits;
   readonly #lines: FieldLines;
   #state = inStatus;
@@ -51,7 +54,7 @@ export class ResponseHeadParser {
     let status: ParseStatus = this.#state === inFields ? complete : this.#parseStatusLine(bytes, base, end);
     if (status === complete) status = this.#parseFields(bytes, base, end);
     // INVARIANT: a head that fits ends at `limit` or before it, so wanting more there means it is too large.
-    if (status === needMore && end === limit) return this.#fail("response head too large");
+    if (status === needMore && end === limit) return this.#fail("response head too large", "header-bytes");
     return status;
   }
 
@@ -119,7 +122,7 @@ export class ResponseHeadParser {
     const lines = this.#lines;
     const status = lines.scan(bytes, base, to);
     if (status === needMore) return needMore;
-    if (status === failed) return this.#fail(lines.reason);
+    if (status === failed) return this.#fail(lines.reason, lines.overLimit ? "header-count" : null);
     const head = this.head;
     head.bytes = bytes;
     head.base = base;
@@ -134,7 +137,8 @@ export class ResponseHeadParser {
     return complete;
   }
 
-  #fail(reason: string): typeof failed {
+  #fail(reason: string, limit: LimitName | null = null): typeof failed {
+    this.errorLimit = limit;
     this.errorReason = reason;
     this.#state = isFailed;
     return failed;
