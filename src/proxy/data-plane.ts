@@ -21,8 +21,11 @@ import { DataPlaneStats, dataPlaneSamples } from "./stats.ts";
 import { isLimited } from "./usage.ts";
 
 const sweepMs = 1_000;
-/** A connection that was in use so recently may carry its next request already: that one is answered as the last. */
-const lastRequestGraceMs = 1_000;
+/**
+ * A connection that was in use in the last second may carry its next request already: that one is answered as the last.
+ * The other second is what coarse time may be behind.
+ */
+const lastRequestGraceMs = 1_000 + sweepMs;
 /** How often a thread looks whether others wait for connections of a cluster whose limits they share. */
 const contentionCheckMs = 20;
 

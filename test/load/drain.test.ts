@@ -64,6 +64,21 @@ suite("stopping under load", { timeout: 30_000 }, () => {
     assert.deepEqual(await drained, { abandoned: 0 });
   });
 
+  test("a client that came just before the drain gets its answer, however late the second", async () => {
+    await using origin = await LoadOrigin.start();
+    await using proxy = await startProxy({ origins: [origin.port] });
+    proxy.clock.advance(999);
+    await using client = await proxy.connect();
+    await eventually(() => proxy.sample("naru_downstream_connections_active") === 1, "it is accepted");
+    const drained = proxy.dataPlane.drain(600_000);
+    await eventually(() => !proxy.dataPlane.listeners()[0]!.port, "the listener is closing");
+    proxy.clock.advance(1);
+    client.send("GET / HTTP/1.1\r\nhost: a\r\nx-load-id: late\r\n\r\n");
+    assert.match(await client.takeToEnd(), /^HTTP\/1\.1 200 [^]*x-load-id: late\r\n[^]*\r\nconnection: close\r\n/);
+    proxy.clock.advance(1_000);
+    assert.deepEqual(await drained, { abandoned: 0 });
+  });
+
   test("rolling restarts behind a balancer lose nothing", async () => {
     await using origin = await LoadOrigin.start({ bodyBytes: 3_000 });
     await using files = await openGatewayFiles();

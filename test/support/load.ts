@@ -3,6 +3,7 @@
 // every answer held against the request it belongs to. Nothing is retried here: what naru drops is a failure.
 
 import { connect, type Socket } from "node:net";
+import { setTimeout as wait } from "node:timers/promises";
 
 import type { Random } from "../../src/core/index.ts";
 
@@ -21,7 +22,7 @@ export interface LoadAnswer {
 }
 
 export interface LoadOptions {
-  /** Where the next connection goes; null = nowhere now, asked again on the next turn. */
+  /** Where the next connection goes; null = nowhere now, asked again soon. */
   readonly port: () => number | null;
   readonly connections: number;
   readonly host?: string;
@@ -56,6 +57,8 @@ export interface LoadResult {
 /** The request header that names a request; origins give it back in their answer. */
 export const idHeader = "x-load-id";
 
+/** Between looks for somewhere to connect to. */
+const reconnectMs = 2;
 let runs = 0;
 
 /** Starts at once. */
@@ -110,7 +113,7 @@ export class Load implements AsyncDisposable {
       client ??= await this.#connect();
       if (client === null) {
         if (this.options.mayBeRefused !== true && this.options.port() !== null) sent++;
-        await nextTurn();
+        await wait(reconnectMs);
         continue;
       }
       const sequence = this.requests++;
@@ -294,10 +297,4 @@ export function lostRequests(result: LoadResult): Readonly<Record<string, number
     counts[key] = (counts[key] ?? 0) + 1;
   }
   return counts;
-}
-
-function nextTurn(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setImmediate(resolve);
-  return promise;
 }

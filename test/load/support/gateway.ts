@@ -58,7 +58,7 @@ export function startGateway(folder: string, log: string[]): Promise<Serving> {
       logLevel: "info",
       logFormat: "text",
       traffic: defaultTraffic,
-    drainMs: 1_000,
+      drainMs: 1_000,
     },
     { writeLog: (line) => log.push(line), colour: false, onQuit: () => undefined },
   );
