@@ -71,7 +71,9 @@ export function writeExplanation(terminal: Terminal, explanation: Explanation, e
   const target = query === "" ? sentPath : `${sentPath}?${query}`;
   const normalForm = sentPath === path ? "" : `, as ${path}`;
   const where = listener.role === "mesh" ? `mesh, service port ${port}` : `gateway port ${port}`;
-  terminal.out(`${terminal.tone("strong", `${request.method} ${request.authority}${target}`)}${normalForm} on ${where}\n\n`);
+  terminal.out(
+    `${terminal.tone("strong", `${request.method} ${request.authority}${target}`)}${normalForm} on ${where}\n\n`,
+  );
   if (result.virtualHost === null) {
     terminal.out(
       `${terminal.tone("bad", "no host")}    nothing in route table ${table.name} serves the host '${result.host}'\n`,
