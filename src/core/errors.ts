@@ -4,7 +4,7 @@
 // side's words. Sources: Envoy's ResponseFlags and response_code_details, Istio's defaults.
 
 /** Who caused a failure. */
-export type Origin = "downstream" | "upstream" | "internal" | "config" | "platform";
+export type Origin = "downstream" | "upstream" | "internal" | "config";
 
 /**
  * Whether trying again on another connection is safe.
@@ -41,14 +41,12 @@ export const errorTable = {
   BAD_PATH: row("downstream", "never", 400, 3, "-", "path_normalization_failed", "", false),
   UNDERSCORE_IN_NAME: row("downstream", "never", 400, 3, "DPE", "http1.unexpected_underscore", "Bad Request", true),
   MISSING_HOST: row("downstream", "never", 400, 3, "-", "missing_host_header", "Bad Request", true),
-  HTTP_VERSION_UNSUPPORTED: row("downstream", "never", 426, 12, "DPE", "low_version", "Upgrade Required", true),
   VERSION_NOT_SUPPORTED: row("downstream", "never", 505, 12, "DPE", "http1.codec_error", "HTTP Version Not Supported", true),
   TRANSFER_CODING_UNSUPPORTED: row("downstream", "never", 501, 12, "DPE", "http1.codec_error", "Not Implemented", true),
   EXPECTATION_FAILED: row("downstream", "never", 417, 3, "-", "expectation_failed", "Expectation Failed", true),
   URI_TOO_LONG: row("downstream", "never", 414, 3, "DPE", "uri_too_long", "URI Too Long", true),
   REQUEST_HEADERS_TOO_LARGE: row("downstream", "never", 431, 8, "DPE", "request_headers_too_large", "Request Header Fields Too Large", true),
   METHOD_NOT_SERVED: row("downstream", "never", 501, 12, "-", "method_not_served", "Not Implemented", true),
-  UPGRADE_NOT_SERVED: row("downstream", "never", 403, 12, "-", "upgrade_failed", "", true),
   REQUEST_HEADER_TIMEOUT: row("downstream", "never", 408, 4, "-", "request_header_timeout", "Request Timeout", true),
   REQUEST_TIMEOUT: row("downstream", "never", 408, 4, "-", "request_overall_timeout", "request timeout", true),
   STREAM_IDLE_TIMEOUT: row("downstream", "never", 408, 4, "SI", "stream_idle_timeout", "stream timeout", true),
@@ -77,7 +75,6 @@ export const errorTable = {
   // Ours.
   DRAIN_DEADLINE: row("internal", "never", 503, 14, "LR", "downstream_local_disconnect(drain)", "", true),
   BUG: row("internal", "never", 500, 13, "-", "internal_error", "Internal Server Error", true),
-  PLATFORM_UNAVAILABLE: row("platform", "never", 500, 13, "-", "platform_unavailable", "Internal Server Error", true),
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof errorTable;
