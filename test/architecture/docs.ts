@@ -37,7 +37,7 @@ export function checkScripts(documents: Files, scripts: ReadonlySet<string>): st
 /** Traces of the machine a file was written on: paths in somebody's folders, private registries. */
 export function checkTraces(files: Files): string[] {
   const patterns = [
-    /(?<![\w.:/-])\/(?:home|Users|root|work)\/[a-z0-9._-]+/i,
+    /(?<![\w.:/-])\/(?:home|Users|root|srv|work)\/[a-z0-9._-]+/i,
     /(?<![\w.:/-])\/tmp\/[a-z0-9._-]+/i,
     /"resolved":/,
     /https?:\/\/[^\s"']*(?:registry|artifactory|nexus|verdaccio)[^\s"']*/i,
