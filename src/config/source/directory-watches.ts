@@ -2,7 +2,8 @@
 // One fs.watch per directory. Directories and not files are watched, because editors and Kubernetes replace files by
 // renaming, after which a watch on the old file hears nothing more.
 
-import { watch, type FSWatcher } from "node:fs";
+import { watch, type FSWatcher, type WatchEventType } from "node:fs";
+import { join } from "node:path";
 import { messageOf } from "../../core/index.ts";
 import type { Logger } from "../../telemetry/port.ts";
 import type { FoundDirectory } from "./read-paths.ts";
@@ -17,10 +18,13 @@ export class DirectoryWatches {
   readonly #watches = new Map<string, Watch>();
   readonly #wanted = new Set<string>();
   readonly #logger: Logger;
+  readonly #isRead: (path: string) => boolean;
   readonly #onEvent: (directory: string) => void;
 
-  constructor(logger: Logger, onEvent: (directory: string) => void) {
+  /** `isRead` tells whether writes to a file matter; something else in the same directory may be a busy log. */
+  constructor(logger: Logger, isRead: (path: string) => boolean, onEvent: (directory: string) => void) {
     this.#logger = logger;
+    this.#isRead = isRead;
     this.#onEvent = onEvent;
   }
 
@@ -50,13 +54,20 @@ export class DirectoryWatches {
 
   #start(path: string): FSWatcher | null {
     try {
-      const watcher = watch(path, () => this.#onEvent(path));
+      const watcher = watch(path, (event, name) => {
+        if (this.#matters(event, path, name)) this.#onEvent(path);
+      });
       watcher.on("error", (error) => this.#logFailure(path, error));
       return watcher;
     } catch (error) {
       this.#logFailure(path, error);
       return null;
     }
+  }
+
+  /** What comes, goes or is renamed may be a directory or a link, whatever its name. */
+  #matters(event: WatchEventType, directory: string, name: string | null): boolean {
+    return event === "rename" || name === null || this.#isRead(join(directory, name));
   }
 
   #logFailure(path: string, error: unknown): void {

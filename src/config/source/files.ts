@@ -8,7 +8,7 @@ import { messageOf, type Cancel, type Clock } from "../../core/index.ts";
 import type { Problem } from "../../model/index.ts";
 import type { Logger } from "../../telemetry/port.ts";
 import { DirectoryWatches } from "./directory-watches.ts";
-import { listPaths, readText, type SourceFile } from "./read-paths.ts";
+import { hasConfigName, listPaths, readText, type SourceFile } from "./read-paths.ts";
 
 /** Everything there is, not what changed. Files that cannot be read are among the problems and not among the files. */
 export type OnFiles = (files: readonly SourceFile[], problems: readonly Problem[]) => void;
@@ -57,7 +57,9 @@ class WatchedFiles implements FileSource {
     this.#clock = clock;
     this.#logger = logger;
     this.#onChange = onChange;
-    this.#watches = new DirectoryWatches(logger, (directory) => {
+    const named = new Set(paths.map((path) => resolve(path)));
+    const isRead = (path: string) => named.has(path) || hasConfigName(path);
+    this.#watches = new DirectoryWatches(logger, isRead, (directory) => {
       this.#touched.add(directory);
       this.#trigger();
     });

@@ -95,7 +95,7 @@ class Walk implements Listing {
         this.#directories.add(identity);
         this.#onDirectory({ path, stamp: identity });
         await this.#visitDirectory(path, depth);
-      } else if (depth === 0 || extensions.some((extension) => path.endsWith(extension))) {
+      } else if (depth === 0 || hasConfigName(path)) {
         if (!stats.isFile()) this.problems.push(unreadable(path, "this is neither a file nor a directory; name one"));
         else
           this.files.push({ path, stamp: `${stats.mtimeNs}:${stats.ctimeNs}:${stats.size}:${stats.dev}:${stats.ino}` });
@@ -120,6 +120,11 @@ class Walk implements Listing {
     // Hidden ones are not meant to be read: editors' lock and swap files, .git, the links of a mounted ConfigMap.
     for (const name of names.toSorted()) if (!name.startsWith(".")) await this.visit(join(path, name), depth + 1);
   }
+}
+
+/** Whether a file in a directory is read for its name; files that are named themselves may be called anything. */
+export function hasConfigName(path: string): boolean {
+  return extensions.some((extension) => path.endsWith(extension));
 }
 
 /** The content as UTF-8 text without byte order mark, or why not. */
