@@ -42,7 +42,7 @@ export class Exchange implements RequestView {
   readonly routeDeadline: Deadline;
   readonly tryDeadline: Deadline;
   readonly backoffDeadline: Deadline;
-  readonly requestId = new Uint8Array(requestIdBytes);
+  readonly requestId: Buffer = Buffer.allocUnsafeSlow(requestIdBytes);
   readonly tried: Endpoint[] = [];
 
   /** The request head, kept for retries and the access log; offsets of `request` point into it. */

@@ -2,8 +2,6 @@
 // The last stage of every exchange, exactly once: metrics and access log. The common case finds its metric series by
 // one lookup on the endpoint; strings are made only when an access log wants them.
 
-import { Buffer } from "node:buffer";
-
 import { unknownWorkload, type ProxyIdentity, type ServiceIdentity } from "../model/index.ts";
 import type { AccessLog, AccessLogRecord, RequestMetrics } from "../telemetry/port.ts";
 import { messageState, type Exchange } from "./exchange.ts";
@@ -82,7 +80,7 @@ function accessLogRecord(exchange: Exchange, durationMs: number): AccessLogRecor
     // The value as forwarded, which is what operators follow from hop to hop.
     xForwardedFor: atEdge ? joined(forwardedFor, downstream.connection.remoteAddress) : forwardedFor,
     userAgent: parsed ? valueOf(head, HeaderId.userAgent) : null,
-    requestId: parsed ? (requestId ?? Buffer.from(exchange.requestId).toString("latin1")) : null,
+    requestId: parsed ? (requestId ?? exchange.requestId.toString("latin1")) : null,
     authority: parsed ? exchange.authority() : null,
     upstreamHost: exchange.endpoint?.key ?? null,
     upstreamCluster: exchange.clusterName,
