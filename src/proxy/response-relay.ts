@@ -225,8 +225,7 @@ export class ResponseRelay {
 
   #onTruncated(exchange: Exchange, error: Error | null): void {
     const reason = error === null ? "closed by the upstream" : messageOf(error);
-    if (exchange.responseStarted) this.#attempts.fail(exchange, "UPSTREAM_TRUNCATED", reason);
     // A reset of the connection is its end, too (Envoy: UC). UR is for streams of HTTP/2.
-    else this.#attempts.fail(exchange, "UPSTREAM_DISCONNECT", reason);
+    this.#attempts.fail(exchange, exchange.responseStarted ? "UPSTREAM_TRUNCATED" : "UPSTREAM_DISCONNECT", reason);
   }
 }
