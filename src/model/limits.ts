@@ -11,9 +11,9 @@ export interface LimitOptions {
   readonly requestTimeoutMs: number;
   readonly streamIdleTimeoutMs: number;
   readonly downstreamIdleTimeoutMs: number;
-  /** Per listener. */
+  /** Per listener, all threads together. */
   readonly maxConnections: number;
-  /** Per listener and thread. */
+  /** Per listener, all threads together. */
   readonly maxConnectionsPerSource: number;
   readonly maxRequestsPerConnection: number;
   readonly retryBufferBytes: number;
@@ -131,7 +131,7 @@ export const limitTable = {
     min: 1,
     max: maxCount,
     zero: "no limit",
-    meaning: "Clients' connections per listener, divided among the data-plane threads",
+    meaning: "Clients' connections per listener",
     hit: "connection reset at once",
     source: "Envoy's advice for an edge: 50,000, for less than half of the file descriptors",
   },
@@ -142,7 +142,7 @@ export const limitTable = {
     min: 1,
     max: maxCount,
     zero: "no limit",
-    meaning: "The same from one address, per data-plane thread; behind a load balancer all come from one",
+    meaning: "The same from one address; behind a load balancer all come from one",
     hit: "connection reset at once",
     source: "naru: off, as in Envoy and nginx",
   },

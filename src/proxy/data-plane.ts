@@ -230,7 +230,7 @@ class NodeDataPlane implements DataPlane {
     for (const spec of wanted.values()) {
       let listener = this.#listeners.get(spec.name);
       if (listener?.listening === true) continue;
-      listener ??= new Listener(spec, this.#options, this.#coarse, this.#pipeline);
+      listener ??= new Listener(spec, this.#options, this.#deps.sharedLimits, this.#coarse, this.#pipeline);
       // Newer ones may have come while another listener was being bound.
       listener.setTables(tablesOf(spec, this.#tables));
       this.#listeners.set(spec.name, listener);

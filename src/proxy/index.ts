@@ -3,5 +3,5 @@
 
 export { createDataPlane, type DataPlane, type DrainResult } from "./data-plane.ts";
 export { defaultDataPlaneOptions, type DataPlaneDeps, type DataPlaneOptions } from "./options.ts";
-export { LimitTable, LimitView, type LimitSlots } from "./shared-limits.ts";
+export { LimitTable, LimitView, type LimitMemory, type LimitSlots } from "./shared-limits.ts";
 export { createNodeTransport } from "./transport/node-transport.ts";

@@ -7,7 +7,9 @@ import type { CoarseTime } from "./coarse-time.ts";
 import { DownstreamConnection, type DownstreamEvents } from "./downstream-connection.ts";
 import type { DataPlaneOptions } from "./options.ts";
 import type { BoundAction } from "./route-binding.ts";
+import { OwnSourceCounts, type SourceCounts } from "./source-counts.ts";
 import type { Connection, ConnectionHandler, Transport, TransportListener } from "./transport/transport.ts";
+import { limited, Usage, type SharedLimits } from "./usage.ts";
 
 const httpPort = 80;
 
@@ -28,16 +30,27 @@ export class Listener {
   #ended: Promise<void> = Promise.resolve();
   #tables: ReadonlyMap<number, RouteTable<BoundAction>> = new Map();
   #onlyTable: RouteTable<BoundAction> | null = null;
-  /** Connections by the client's address; empty unless they are limited. */
-  readonly #perSource = new Map<string, number>();
+  readonly #usage = new Usage();
+  /** null unless they are limited. */
+  readonly #sources: SourceCounts | null;
 
-  constructor(spec: ListenerSpec, options: DataPlaneOptions, coarse: CoarseTime, events: DownstreamEvents) {
+  /** `sharedLimits`: where all threads count together what is limited; null = this thread is alone. */
+  constructor(
+    spec: ListenerSpec,
+    options: DataPlaneOptions,
+    sharedLimits: SharedLimits | null,
+    coarse: CoarseTime,
+    events: DownstreamEvents,
+  ) {
     this.name = spec.name;
     this.role = spec.role;
     this.configuredPort = spec.port;
     this.options = options;
     this.coarse = coarse;
     this.#events = events;
+    this.#usage.share(sharedLimits?.countsOfListener(spec.name) ?? null);
+    const isPerSource = options.maxConnectionsPerSource !== Infinity;
+    this.#sources = isPerSource ? (sharedLimits?.sourcesOf(spec.name) ?? new OwnSourceCounts()) : null;
   }
 
   get address(): string {
@@ -97,27 +110,20 @@ export class Listener {
   /** Its connection is closed. */
   forget(downstream: DownstreamConnection): void {
     this.connections.delete(downstream);
-    if (this.options.maxConnectionsPerSource === Infinity) return;
-    const source = downstream.connection.remoteAddress;
-    const left = this.#perSource.get(source)! - 1;
-    if (left === 0) this.#perSource.delete(source);
-    else this.#perSource.set(source, left);
+    this.#usage.giveBack(limited.connections);
+    this.#sources?.giveBack(downstream.connection.remoteAddress);
   }
 
   #accept(connection: Connection): ConnectionHandler | null {
     const { maxConnections, maxConnectionsPerSource } = this.options;
-    if (this.connections.size >= maxConnections) {
+    if (!this.#usage.take(limited.connections, maxConnections)) {
       this.#events.onLimit("connections");
       return null;
     }
-    if (maxConnectionsPerSource !== Infinity) {
-      const source = connection.remoteAddress;
-      const count = this.#perSource.get(source) ?? 0;
-      if (count >= maxConnectionsPerSource) {
-        this.#events.onLimit("connections-per-source");
-        return null;
-      }
-      this.#perSource.set(source, count + 1);
+    if (this.#sources?.take(connection.remoteAddress, maxConnectionsPerSource) === false) {
+      this.#usage.giveBack(limited.connections);
+      this.#events.onLimit("connections-per-source");
+      return null;
     }
     const downstream = new DownstreamConnection(connection, this, this.#events, this.coarse.nowMs);
     this.connections.add(downstream);

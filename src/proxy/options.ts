@@ -18,7 +18,7 @@ export interface DataPlaneDeps {
   readonly accessLog: AccessLog | null;
   /** All addresses of a host name; rejects when there are none. */
   readonly resolveHost: (host: string) => Promise<readonly string[]>;
-  /** Limits of clusters that count for several threads; null = this thread has them to itself. */
+  /** Limits of clusters and listeners that count for several threads; null = this thread has them to itself. */
   readonly sharedLimits: SharedLimits | null;
   /** Fills with bytes nobody can guess; for request ids. */
   readonly fillRandom: (bytes: Uint8Array) => void;

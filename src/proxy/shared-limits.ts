@@ -1,89 +1,125 @@
 // SPDX-License-Identifier: Apache-2.0
-// The memory in which data-plane threads count what they use of limited clusters. The main thread owns the table and
-// says where each cluster's numbers are; per cluster there is one group of numbers for all threads and one for each:
+// The memory in which data-plane threads count what they use of limited clusters and of listeners. The main thread owns
+// the table and says where the numbers of each are: one group for all threads, then one for each:
 //
-//   all: connections, pending, requests, retries | thread 0: the same four | thread 1: … | next cluster
+//   all: connections, pending, requests, retries | thread 0: the same four | thread 1: … | next cluster or listener
 
-import type { ClusterSpec } from "../model/index.ts";
+import type { Random } from "../core/index.ts";
+import type { ClusterSpec, ListenerSpec } from "../model/index.ts";
+import { allocateSources, releaseSources, SharedSourceCounts, type SourceCounts } from "./source-counts.ts";
 import { isLimited, limitedCount, type SharedCounts, type SharedLimits } from "./usage.ts";
 
-const initialClusters = 64;
+const initialSlots = 64;
 /** Names a process may ever see; memory is committed as they come. */
-const maxClusters = 65_536;
+const maxSlots = 65_536;
 
-/** Cluster name → position of its numbers. */
+/** Key of a cluster or listener → position of its numbers. */
 export type LimitSlots = ReadonlyMap<string, number>;
+
+/** Shared by all threads. */
+export interface LimitMemory {
+  readonly counts: SharedArrayBuffer;
+  /** Connections by source address. */
+  readonly sources: SharedArrayBuffer;
+}
 
 /** The main thread's side. */
 export class LimitTable {
-  readonly memory: SharedArrayBuffer;
+  readonly memory: LimitMemory;
   readonly #threads: number;
   readonly #slots = new Map<string, number>();
 
-  constructor(threads: number) {
+  constructor(threads: number, random: Random) {
     this.#threads = threads;
-    const bytes = bytesPerCluster(threads);
-    this.memory = new SharedArrayBuffer(initialClusters * bytes, { maxByteLength: maxClusters * bytes });
+    const bytes = bytesPerSlot(threads);
+    this.memory = {
+      counts: new SharedArrayBuffer(initialSlots * bytes, { maxByteLength: maxSlots * bytes }),
+      sources: allocateSources(threads, random),
+    };
   }
 
   /**
-   * Where the limited ones of these clusters count. A name keeps its place for ever: exchanges of a cluster that is
-   * gone from the configuration may still be in flight. Throws RangeError beyond 65,536 names.
+   * Where these listeners and the limited ones of these clusters count. A name keeps its place for ever: what is gone
+   * from the configuration may still have something in flight. Throws RangeError beyond 65,536 names.
    */
-  slotsOf(clusters: Iterable<ClusterSpec>): LimitSlots {
+  slotsOf(clusters: Iterable<ClusterSpec>, listeners: Iterable<ListenerSpec>): LimitSlots {
     const wanted = new Map<string, number>();
-    for (const spec of clusters) {
-      if (!isLimited(spec)) continue;
-      const slot = this.#slots.get(spec.name) ?? this.#slots.size;
-      this.#slots.set(spec.name, slot);
-      wanted.set(spec.name, slot);
-    }
-    const needed = this.#slots.size * bytesPerCluster(this.#threads);
-    if (needed > this.memory.byteLength) {
-      this.memory.grow(Math.max(needed, Math.min(this.memory.byteLength * 2, this.memory.maxByteLength)));
+    for (const spec of clusters) if (isLimited(spec)) this.#addSlot(clusterKey(spec.name), wanted);
+    for (const { name } of listeners) this.#addSlot(listenerKey(name), wanted);
+    const { counts } = this.memory;
+    const needed = this.#slots.size * bytesPerSlot(this.#threads);
+    if (needed > counts.byteLength) {
+      counts.grow(Math.max(needed, Math.min(counts.byteLength * 2, counts.maxByteLength)));
     }
     return wanted;
+  }
+
+  #addSlot(key: string, wanted: Map<string, number>): void {
+    const slot = this.#slots.get(key) ?? this.#slots.size;
+    this.#slots.set(key, slot);
+    wanted.set(key, slot);
   }
 
   /** The thread is gone: what it used is free. */
   release(thread: number): void {
     for (const slot of this.#slots.values()) {
-      const { all, own } = countsAt(this.memory, this.#threads, slot, thread);
+      const { all, own } = countsAt(this.memory.counts, this.#threads, slot, thread);
       for (let kind = 0; kind < limitedCount; kind++) Atomics.sub(all, kind, Atomics.exchange(own, kind, 0));
     }
+    releaseSources(this.memory.sources, thread);
   }
 }
 
 /** A data-plane thread's side. */
 export class LimitView implements SharedLimits {
-  readonly #memory: SharedArrayBuffer;
+  readonly #memory: LimitMemory;
   readonly #threads: number;
   readonly #thread: number;
   readonly #counts = new Map<string, SharedCounts>();
 
-  constructor(memory: SharedArrayBuffer, threads: number, thread: number) {
+  constructor(memory: LimitMemory, threads: number, thread: number) {
     this.#memory = memory;
     this.#threads = threads;
     this.#thread = thread;
   }
 
-  /** To be told before a snapshot with these clusters is applied. */
+  /** To be told before a snapshot with these clusters and listeners is applied. */
   addSlots(slots: LimitSlots): void {
-    for (const [name, slot] of slots) {
-      if (this.#counts.has(name)) continue;
-      this.#counts.set(name, countsAt(this.#memory, this.#threads, slot, this.#thread));
+    for (const [key, slot] of slots) {
+      if (this.#counts.has(key)) continue;
+      this.#counts.set(key, countsAt(this.#memory.counts, this.#threads, slot, this.#thread));
     }
   }
 
   countsOf(cluster: string): SharedCounts {
-    const counts = this.#counts.get(cluster);
-    if (counts === undefined) throw new Error(`no shared limits for cluster ${cluster}`);
+    return this.#at(clusterKey(cluster));
+  }
+
+  countsOfListener(listener: string): SharedCounts {
+    return this.#at(listenerKey(listener));
+  }
+
+  sourcesOf(listener: string): SourceCounts {
+    return new SharedSourceCounts(this.#memory.sources, this.#thread, listener);
+  }
+
+  #at(key: string): SharedCounts {
+    const counts = this.#counts.get(key);
+    if (counts === undefined) throw new Error(`no shared limits for ${key}`);
     return counts;
   }
 }
 
+function clusterKey(name: string): string {
+  return `cluster ${name}`;
+}
+
+function listenerKey(name: string): string {
+  return `listener ${name}`;
+}
+
 function countsAt(memory: SharedArrayBuffer, threads: number, slot: number, thread: number): SharedCounts {
-  const start = slot * bytesPerCluster(threads);
+  const start = slot * bytesPerSlot(threads);
   return {
     all: new Int32Array(memory, start, limitedCount),
     own: new Int32Array(memory, start + (1 + thread) * bytesPerGroup, limitedCount),
@@ -92,6 +128,6 @@ function countsAt(memory: SharedArrayBuffer, threads: number, slot: number, thre
 
 const bytesPerGroup = limitedCount * Int32Array.BYTES_PER_ELEMENT;
 
-function bytesPerCluster(threads: number): number {
+function bytesPerSlot(threads: number): number {
   return (1 + threads) * bytesPerGroup;
 }

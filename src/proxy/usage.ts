@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much of a cluster's limits (Envoy's circuit breakers) is in use: plain numbers where one thread has the cluster to
-// itself or nothing is limited, else numbers in memory that all data-plane threads share, so that a limit of 10 is 10
-// for the process.
+// How much is in use of a cluster's limits (Envoy's circuit breakers) or of a listener's: plain numbers where one thread
+// has it to itself or nothing is limited, else numbers in memory that all data-plane threads share, so that a limit of
+// 10 is 10 for the process.
 
 import { unlimited, type ClusterSpec } from "../model/index.ts";
+import type { SourceCounts } from "./source-counts.ts";
 
-/** What is limited; positions of the numbers. */
+/** What is limited; positions of the numbers. Of a listener only connections are. */
 export const limited = { connections: 0, pending: 1, requests: 2, retries: 3 } as const;
 export type Limited = (typeof limited)[keyof typeof limited];
 
 export const limitedCount = 4;
 
-/** One cluster's numbers in shared memory, by `limited`. */
+/** The numbers of one cluster or listener in shared memory, by `limited`. */
 export interface SharedCounts {
   /** In use by all threads. */
   readonly all: Int32Array;
@@ -19,10 +20,13 @@ export interface SharedCounts {
   readonly own: Int32Array;
 }
 
-/** Where a limited cluster counts together with the other threads of the process. */
+/** Where a limited cluster, and every listener, counts together with the other threads of the process. */
 export interface SharedLimits {
   /** Equal names give equal memory. */
   countsOf(cluster: string): SharedCounts;
+  countsOfListener(listener: string): SharedCounts;
+  /** Connections to that listener by the client's address. */
+  sourcesOf(listener: string): SourceCounts;
 }
 
 /** Whether any limit of a cluster is finite. */

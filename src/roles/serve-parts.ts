@@ -3,7 +3,6 @@
 
 import { CliError, exitCodes } from "../cli/index.ts";
 import { messageOf, type Clock } from "../core/index.ts";
-import type { TrafficOptions } from "../model/index.ts";
 import { createDataPlane, defaultDataPlaneOptions, type DataPlane } from "../proxy/index.ts";
 import {
   createAccessLog,
@@ -96,10 +95,18 @@ async function onWorkers({ options, deps, system, logger, metrics }: Base): Prom
   const sink = openSink(options, logger, system.clock);
   const accessLog = sink === null ? null : new SinkQueue(sink);
   const pool = createWorkerPool(
-    { clock: system.clock, logger, writeLog: deps.writeLog, metrics, accessLog, start: startWorker },
+    {
+      clock: system.clock,
+      random: system.random,
+      logger,
+      writeLog: deps.writeLog,
+      metrics,
+      accessLog,
+      start: startWorker,
+    },
     {
       threads: options.concurrency,
-      options: { ...shareOf(traffic, options.concurrency), identity, portMap, defaultBind },
+      options: { ...traffic, identity, portMap, defaultBind },
       accessLogFormat: options.accessLog?.format ?? null,
       maxSeries: maxMetricSeries,
       logFormat: options.logFormat,
@@ -111,11 +118,6 @@ async function onWorkers({ options, deps, system, logger, metrics }: Base): Prom
     close: () => accessLog.close(),
   };
   return { dataPlane: pool, accessLog: log, refresh: () => pool.refresh() };
-}
-
-/** Each thread has listeners of its own, and together they keep the limit. */
-function shareOf(traffic: TrafficOptions, threads: number): TrafficOptions {
-  return { ...traffic, maxConnections: Math.ceil(traffic.maxConnections / threads) };
 }
 
 function openSink({ accessLog }: ServeOptions, logger: RootLogger, clock: Clock): ByteSink | null {

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Limits of a cluster that count for two data planes together, as two worker threads have them.
+// Limits of a cluster and of a listener that count for two data planes together, as two worker threads have them.
 
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 
-import type { ClusterSpec } from "../../src/model/index.ts";
+import type { ClusterSpec, TrafficOptions } from "../../src/model/index.ts";
 import { LimitTable, LimitView } from "../../src/proxy/index.ts";
-import { endOfHead, get, ok } from "../support/messages.ts";
-import { defaultCluster, eventually, startProxy, type ProxyUnderTest } from "../support/proxy-under-test.ts";
-import { RawOrigin, type RawPeer } from "../support/raw-peer.ts";
+import { seededRandom } from "../support/load.ts";
+import { answer, endOfHead, get, ok } from "../support/messages.ts";
+import {
+  defaultAction,
+  defaultCluster,
+  eventually,
+  startProxy,
+  type ProxyUnderTest,
+} from "../support/proxy-under-test.ts";
+import { assertReset, RawOrigin, type RawPeer } from "../support/raw-peer.ts";
 
 interface Pair extends AsyncDisposable {
   readonly origin: RawOrigin;
@@ -18,14 +25,17 @@ interface Pair extends AsyncDisposable {
   assertAllGivenBack(): void;
 }
 
-async function startPair(cluster: Partial<ClusterSpec>): Promise<Pair> {
+const listeners = [{ name: "gateway_80", role: "gateway", bind: "", port: 80, tables: new Map() }] as const;
+const retryOnce = { retries: { ...defaultAction.retries, attempts: 1, on: ["5xx"] as const } };
+
+async function startPair(cluster: Partial<ClusterSpec>, options: Partial<TrafficOptions> = {}): Promise<Pair> {
   await using stack = new AsyncDisposableStack();
   const origin = stack.use(await RawOrigin.start());
   const spec = { ...defaultCluster, ...cluster };
-  const table = new LimitTable(2);
+  const table = new LimitTable(2, seededRandom(1));
   const views = [0, 1].map((thread) => new LimitView(table.memory, 2, thread));
-  for (const view of views) view.addSlots(table.slotsOf([spec]));
-  const setup = { origins: [origin.port], cluster };
+  for (const view of views) view.addSlots(table.slotsOf([spec], listeners));
+  const setup = { origins: [origin.port], cluster, options, action: retryOnce, random: () => 0.5 };
   const one = stack.use(await startProxy({ ...setup, sharedLimits: views[0]! }));
   const two = stack.use(await startProxy({ ...setup, sharedLimits: views[1]! }));
   const owned = stack.move();
@@ -138,15 +148,39 @@ suite("limits of a cluster hold for all threads together", () => {
     await second.takeThrough("world");
   });
 
+  test("maxRetries: a retry that waits in one thread leaves none for the other", async () => {
+    await using pair = await startPair({ maxRetries: 1 });
+    const failOnce = async (proxy: ProxyUnderTest) => {
+      const client = await ask(proxy);
+      const upstream = await pair.origin.connection();
+      await upstream.takeThrough(endOfHead);
+      upstream.send(answer(503, "Connection: close\r\n"));
+      await upstream.takeToEnd();
+      return client;
+    };
+    await using first = await failOnce(pair.one);
+    await eventually(() => pair.one.sample("naru_retries_total") === 1, "the first is going to be sent again");
+    await using second = await failOnce(pair.two);
+    assert.match(await second.takeThrough(endOfHead), /^HTTP\/1\.1 503 /);
+    assert.equal(pair.two.lastOutcome()?.flags, "UO");
+    pair.one.clock.advance(250);
+    (await pair.origin.connection()).send(ok("hello"));
+    await first.takeThrough("hello");
+    await using third = await failOnce(pair.two);
+    await eventually(() => pair.two.sample("naru_retries_total") === 1, "the place is free again");
+    third.reset();
+  });
+
   test("a limit that comes and goes with the configuration counts what is in flight already", async () => {
-    const table = new LimitTable(1);
+    const table = new LimitTable(1, seededRandom(1));
     const view = new LimitView(table.memory, 1, 0);
+    view.addSlots(table.slotsOf([], listeners));
     await using origin = await RawOrigin.start();
     await using proxy = await startProxy({ origins: [origin.port], sharedLimits: view });
     await using first = await ask(proxy);
     const upstream = await origin.connection();
     const limitedSpec = { ...defaultCluster, maxRequests: 1 };
-    view.addSlots(table.slotsOf([limitedSpec]));
+    view.addSlots(table.slotsOf([limitedSpec], listeners));
     await proxy.dataPlane.applyRouting({ ...proxy.snapshot(), clusters: new Map([[limitedSpec.name, limitedSpec]]) });
     assert.deepEqual([...view.countsOf(limitedSpec.name).all], [1, 0, 1, 0]);
     await using second = await ask(proxy);
@@ -159,11 +193,36 @@ suite("limits of a cluster hold for all threads together", () => {
   });
 });
 
+suite("limits of a listener hold for all threads together", () => {
+  const active = (proxy: ProxyUnderTest) => proxy.sample("naru_downstream_connections_active");
+  const hits = (proxy: ProxyUnderTest) => proxy.sample("naru_limit_hits_total");
+
+  for (const limits of [{ maxConnections: 3 }, { maxConnectionsPerSource: 3 }]) {
+    test(`${Object.keys(limits).join()}: however the kernel spreads them`, async () => {
+      await using pair = await startPair({}, limits);
+      await using first = await pair.one.connect();
+      await using second = await pair.one.connect();
+      await eventually(() => active(pair.one) === 2, "one thread has two");
+      await using third = await pair.two.connect();
+      await eventually(() => active(pair.two) === 1, "the other has the third");
+      await assertReset(pair.two.port);
+      await assertReset(pair.one.port);
+      assert.deepEqual([hits(pair.one), hits(pair.two)], [1, 1]);
+
+      first.reset();
+      await eventually(() => active(pair.one) === 1, "one has left");
+      await using sixth = await pair.two.connect();
+      await eventually(() => active(pair.two) === 2, "its place is taken in the other thread");
+      assert.ok([second, third, sixth].every(({ ended }) => !ended));
+    });
+  }
+});
+
 test("what a thread had in use when it died is free again, and the others' part is not", () => {
-  const table = new LimitTable(2);
+  const table = new LimitTable(2, seededRandom(1));
   const specs = Array.from({ length: 200 }, (_, index) => ({ ...defaultCluster, name: `c${index}`, maxRequests: 9 }));
   const [one, two] = [new LimitView(table.memory, 2, 0), new LimitView(table.memory, 2, 1)];
-  const slots = table.slotsOf(specs);
+  const slots = table.slotsOf(specs, []);
   for (const view of [one, two]) view.addSlots(slots);
   for (const { name } of specs) {
     for (const [view, count] of [[one, 3] as const, [two, 4] as const]) {
@@ -175,7 +234,7 @@ test("what a thread had in use when it died is free again, and the others' part 
   table.release(0);
   assert.ok(specs.every(({ name }) => two.countsOf(name).all[2] === 4));
   assert.deepEqual(
-    [...table.slotsOf([...specs, defaultCluster]).keys()],
-    specs.map(({ name }) => name),
+    [...table.slotsOf([...specs, defaultCluster], []).keys()],
+    specs.map(({ name }) => `cluster ${name}`),
   );
 });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clients and origins that speak bytes: what was sent is what arrives, nothing is interpreted.
 
+import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 
@@ -168,4 +169,11 @@ export async function refusingPort(): Promise<number> {
   const origin = await RawOrigin.start();
   await origin[Symbol.asyncDispose]();
   return origin.port;
+}
+
+/** Connects and is reset at once, which may be before the connect is known to have succeeded. */
+export async function assertReset(port: number): Promise<void> {
+  const socket = connect({ port, host: "127.0.0.1" });
+  const [error] = (await once(socket, "error")) as [NodeJS.ErrnoException];
+  assert.equal(error.code, "ECONNRESET");
 }

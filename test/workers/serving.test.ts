@@ -8,7 +8,7 @@ import { suite, test } from "node:test";
 
 import { endOfHead, get, ok } from "../support/messages.ts";
 import { eventually } from "../support/proxy-under-test.ts";
-import { RawOrigin, type RawPeer } from "../support/raw-peer.ts";
+import { assertReset, connectRaw, RawOrigin, type RawPeer } from "../support/raw-peer.ts";
 import { closeAll, startPool } from "./support/pool-under-test.ts";
 
 /** Answers every request with the same body at once. */
@@ -179,6 +179,32 @@ suite("limits of a cluster on two worker threads", () => {
     for (const client of last.slice(0, 3)) await client.takeThrough("hello");
     await closeAll([...again, ...last]);
   });
+});
+
+suite("limits of a listener on two worker threads", () => {
+  for (const [name, options] of [
+    ["connections", { maxConnections: 40 }],
+    ["connections-per-source", { maxConnectionsPerSource: 40 }],
+  ] as const) {
+    test(`${name} hold for both together, and a dead worker's part is free`, async () => {
+      using origin = await startSimpleOrigin("hello");
+      await using run = await startPool({ origin: origin.port, options });
+      const clients = await run.connectToAll(2);
+      while (clients.length < 40) clients.push(await connectRaw(run.port));
+      await waitFor(run, () => run.sample("naru_downstream_connections_active") === 40);
+      for (let attempt = 0; attempt < 8; attempt++) await assertReset(run.port);
+      await run.pool.refresh();
+      assert.equal(run.sample("naru_limit_hits_total", { limit: name }), 8);
+      await Promise.all(clients.map((client) => ask(client, "hello")));
+
+      const [lost] = await run.connectionsByWorker();
+      await run.replace(run.started[0]!);
+      const more = await Promise.all(Array.from({ length: lost! }, () => connectRaw(run.port)));
+      await Promise.all(more.map((client) => ask(client, "hello")));
+      for (let attempt = 0; attempt < 8; attempt++) await assertReset(run.port);
+      await closeAll([...clients, ...more]);
+    });
+  }
 });
 
 async function waitFor(run: Awaited<ReturnType<typeof startPool>>, condition: () => boolean): Promise<void> {

@@ -3,7 +3,7 @@
 // everything else goes through here. A worker that dies is replaced; its connections are the only loss.
 
 import { Worker } from "node:worker_threads";
-import { messageOf, type Cancel, type Clock } from "../../core/index.ts";
+import { messageOf, type Cancel, type Clock, type Random } from "../../core/index.ts";
 import type { EndpointSnapshot, RoutingSnapshot } from "../../model/index.ts";
 import { LimitTable, type DataPlane, type DrainResult } from "../../proxy/index.ts";
 import type { RootLogger, StoredRequestMetrics } from "../../telemetry/index.ts";
@@ -17,6 +17,7 @@ import { WorkerHandle, type WorkerEvents } from "./worker-handle.ts";
 
 export interface WorkerPoolDeps {
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: RootLogger;
   /** Takes a finished line of a worker's log. */
   readonly writeLog: (line: string) => void;
@@ -99,7 +100,7 @@ class Pool implements WorkerPool {
     this.#deps = deps;
     this.#options = options;
     this.#logger = deps.logger.child("workers");
-    this.#limits = new LimitTable(threads);
+    this.#limits = new LimitTable(threads, deps.random);
     this.#heartbeats = allocateHeartbeats(threads);
     this.#workerStalls = Array.from({ length: threads }, () => 0);
     this.#seats = Array.from({ length: threads }, (_, thread) => ({
@@ -254,7 +255,7 @@ class Pool implements WorkerPool {
     const { handle } = seat;
     // It is being replaced, and the replacement gets the current snapshot.
     if (handle === null) return;
-    const limitSlots = this.#limits.slotsOf(snapshot.clusters.values());
+    const limitSlots = this.#limits.slotsOf(snapshot.clusters.values(), snapshot.listeners);
     const request = { kind: "routing", snapshot, limitSlots, boundPorts: this.#boundPorts } as const;
     const isFirst = handle.latest === null;
     const answer = await this.#within(applyTimeoutMs, handle.request(request));

@@ -3,7 +3,7 @@
 // of requests and of limits are in shared memory.
 
 import type { EndpointSnapshot, RoutingSnapshot, TrafficOptions } from "../../model/index.ts";
-import type { DataPlaneOptions, LimitSlots } from "../../proxy/index.ts";
+import type { DataPlaneOptions, LimitMemory, LimitSlots } from "../../proxy/index.ts";
 import type { ClusterStatus, ListenerStatus, LogLevel, RequestLabels, Sample } from "../../telemetry/port.ts";
 
 /** What a worker is started with. */
@@ -17,7 +17,7 @@ export interface WorkerSetup {
   readonly log: { readonly level: LogLevel; readonly format: "text" | "json"; readonly colour: boolean };
   readonly maxSeries: number;
   readonly seriesMemory: SharedArrayBuffer;
-  readonly limitMemory: SharedArrayBuffer;
+  readonly limitMemory: LimitMemory;
   readonly heartbeats: SharedArrayBuffer;
 }
 

@@ -5,10 +5,17 @@
 import assert from "node:assert/strict";
 import type { Worker } from "node:worker_threads";
 
-import { unknownWorkload, type ClusterSpec, type RoutingSnapshot } from "../../../src/model/index.ts";
+import {
+  unknownWorkload,
+  type ClusterSpec,
+  type RouteSpec,
+  type RoutingSnapshot,
+  type TrafficOptions,
+} from "../../../src/model/index.ts";
 import { createWorkerPool, SinkQueue, startWorker, type WorkerPool } from "../../../src/roles/workers/index.ts";
 import { createLogger, createRequestMetrics, MetricsRegistry } from "../../../src/telemetry/index.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { seededRandom } from "../../support/load.ts";
 import { defaultCluster, endpoint, eventually, route, webCluster } from "../../support/proxy-under-test.ts";
 import { connectRaw, type RawPeer } from "../../support/raw-peer.ts";
 
@@ -16,6 +23,9 @@ export interface PoolSetup {
   readonly threads?: number;
   readonly origin?: number;
   readonly cluster?: Partial<ClusterSpec>;
+  readonly options?: Partial<TrafficOptions>;
+  /** Default: everything goes to the origin. */
+  readonly routes?: readonly RouteSpec[];
   readonly start?: typeof startWorker;
 }
 
@@ -59,6 +69,7 @@ export class PoolUnderTest implements AsyncDisposable {
     this.pool = createWorkerPool(
       {
         clock: this.clock,
+        random: seededRandom(1),
         logger: this.logger,
         writeLog: (line) => this.log.push(line),
         metrics: this.metrics,
@@ -75,6 +86,7 @@ export class PoolUnderTest implements AsyncDisposable {
           identity: { workload: unknownWorkload, labels: {}, namespace: "default", clusterDomain: "cluster.local" },
           portMap: new Map([[80, { host: "127.0.0.1", port: 0 }]]),
           defaultBind: "127.0.0.1",
+          ...setup.options,
         },
         accessLogFormat: "json",
         maxSeries: 100,
@@ -92,7 +104,7 @@ export class PoolUnderTest implements AsyncDisposable {
 
   snapshot(): RoutingSnapshot {
     const spec: ClusterSpec = { ...defaultCluster, ...this.#setup.cluster };
-    const routes = [route({ uri: { kind: "prefix", value: "/" } })];
+    const routes = this.#setup.routes ?? [route({ uri: { kind: "prefix", value: "/" } })];
     return {
       version: "test",
       listeners: [{ name: "gateway_80", role: "gateway", bind: "", port: 80, tables: new Map([[80, "http.80"]]) }],
