@@ -27,7 +27,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   telemetry: { uses: ["core", "model"], packages: ["prom-client"] },
   platform: { uses: ["core"] },
   kube: { uses: ["core", "model", port], packages: ["undici"] },
-  proxy: { uses: ["core", "model", "router", port] },
+  proxy: { uses: ["core", "model", "router", "platform", port] },
   inject: { uses: platformNeutral },
   announce: { uses: platformNeutral },
   cli: { uses: ["core", "model"], packages: ["yaml"] },

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The few functions of libc and libuv that the platform needs, bound once per thread. Failures are negative error
+// numbers, as in the kernel.
+
+import { loadFfi, type Ffi } from "./ffi.ts";
+
+const library = {
+  mmap: { arguments: ["u64", "u64", "i32", "i32", "i32", "i64"], return: "u64" },
+  madvise: { arguments: ["u64", "u64", "i32"], return: "i32" },
+  socket: { arguments: ["i32", "i32", "i32"], return: "i32" },
+  bind: { arguments: ["i32", "pointer", "u32"], return: "i32" },
+  listen: { arguments: ["i32", "i32"], return: "i32" },
+  accept4: { arguments: ["i32", "u64", "u64", "i32"], return: "i32" },
+  fcntl: { arguments: ["i32", "i32", "i32"], return: "i32" },
+  setsockopt: { arguments: ["i32", "i32", "i32", "pointer", "u32"], return: "i32" },
+  getsockname: { arguments: ["i32", "pointer", "pointer"], return: "i32" },
+  getpeername: { arguments: ["i32", "pointer", "pointer"], return: "i32" },
+  shutdown: { arguments: ["i32", "i32"], return: "i32" },
+  close: { arguments: ["i32"], return: "i32" },
+  uv_backend_fd: { arguments: ["u64"], return: "i32" },
+  uv_backend_timeout: { arguments: ["u64"], return: "i32" },
+  uv_update_time: { arguments: ["u64"], return: "void" },
+  __errno_location: { arguments: [], return: "u64" },
+} as const;
+
+/** `syscall` with small numbers only: no BigInt on the way. */
+const shortSyscall = {
+  syscall: { arguments: ["i32", "i32", "i32", "i32", "i32", "i32", "i32"], return: "i32" },
+} as const;
+
+/** `syscall` whose second or fifth argument is an address. */
+const addressSyscalls = [
+  { syscall: { arguments: ["i32", "u32", "pointer"], return: "i32" } },
+  { syscall: { arguments: ["i32", "i32", "u32", "pointer", "u32"], return: "i32" } },
+  { syscall: { arguments: ["i32", "i32", "i32", "i32", "i32", "u64", "i32"], return: "i32" } },
+] as const;
+
+/** Everything bound, of one thread. Throws when a symbol is missing or node:ffi is forbidden. */
+export function bindLibc(ffi: Ffi) {
+  const { functions } = ffi.dlopen(null, library);
+  // One library hands out a symbol with one signature only.
+  const enter = ffi.dlopen(null, shortSyscall).functions.syscall;
+  const setup = ffi.dlopen(null, addressSyscalls[0]).functions.syscall;
+  const register = ffi.dlopen(null, addressSyscalls[1]).functions.syscall;
+  const enterTimed = ffi.dlopen(null, addressSyscalls[2]).functions.syscall;
+  const errno = new Int32Array(ffi.toArrayBuffer(functions.__errno_location(), 4, false));
+  return {
+    ...functions,
+    ffi,
+    eventLoop: ffi.getCurrentEventLoop(),
+    syscallShort: enter,
+    syscallSetup: setup,
+    syscallRegister: register,
+    syscallTimed: enterTimed,
+    /** Result of a call that says -1 on failure: as it is, or the negative error number. */
+    resultOf: (result: number): number => (result === -1 ? -errno[0]! : result),
+    /** Memory of the kernel or of mmap, without a copy. It must stay mapped as long as anybody sees it. */
+    view: (address: bigint, length: number): ArrayBuffer => ffi.toArrayBuffer(address, length, false),
+  };
+}
+
+export type Libc = ReturnType<typeof bindLibc>;
+
+/** libc for this thread, or why there is none. */
+export function openLibc(): Libc | string {
+  const ffi = loadFfi();
+  if (ffi === null) return "this Node has no node:ffi";
+  try {
+    return bindLibc(ffi);
+  } catch (error) {
+    return `node:ffi cannot be used: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}

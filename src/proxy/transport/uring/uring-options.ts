@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the io_uring transport is built from: `createUringTransport(deps, options): Transport` in uring-transport.ts.
+
+import type { Clock } from "../../../core/index.ts";
+
+export interface UringDeps {
+  readonly clock: Clock;
+}
+
+export interface UringOptions {
+  /** Memory for what is received and not yet looked at, per thread; a multiple of 16 KiB. `--uring-buffers`. */
+  readonly bufferBytes: number;
+  /** Asserts the invariants of ownership and poisons memory that changes hands (NARU_URING_CHECK=1); slow. */
+  readonly check: boolean;
+}
+
+export const defaultUringOptions: UringOptions = { bufferBytes: 8 * 1024 * 1024, check: false };
