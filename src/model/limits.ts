@@ -16,6 +16,8 @@ export interface LimitOptions {
   /** Per listener, all threads together. */
   readonly maxConnectionsPerSource: number;
   readonly maxRequestsPerConnection: number;
+  /** Per client's connection; one read may go beyond it. */
+  readonly maxBufferedBytes: number;
   readonly retryBufferBytes: number;
   readonly lingerMs: number;
   readonly lingerBytes: number;
@@ -156,6 +158,18 @@ export const limitTable = {
     meaning: "Requests on one client's connection",
     hit: "the last one is answered with connection: close",
     source: "Envoy: no limit",
+  },
+  "buffered-bytes": {
+    option: "maxBufferedBytes",
+    unit: "bytes",
+    default: 65_536,
+    min: 0,
+    max: 67_108_864,
+    zero: "",
+    meaning:
+      "What a client sent ahead of its upstream, or behind the request in progress; one read of 64 KiB may go beyond",
+    hit: "the client is not read from until what is held can be used",
+    source: "naru: one read; Envoy, per connection buffer: 1 MiB",
   },
   "retry-buffer": {
     option: "retryBufferBytes",

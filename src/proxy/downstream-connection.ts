@@ -4,7 +4,8 @@
 import { Buffer } from "node:buffer";
 
 import { formatHostPort } from "../core/index.ts";
-import { messageState, noBytes, type Exchange } from "./exchange.ts";
+import { grown, messageState, noBytes, type Exchange } from "./exchange.ts";
+import { carriageReturn, lineFeed } from "./http1/bytes.ts";
 import type { LimitName } from "../model/index.ts";
 import type { Listener } from "./listener.ts";
 import type { Connection, ConnectionHandler } from "./transport/transport.ts";
@@ -16,6 +17,8 @@ export interface DownstreamEvents {
   receiveHead(exchange: Exchange, bytes: Buffer, from: number, to: number): number;
   /** Uses body bytes; returns the offset up to which it did, `from` when the upstream cannot take them yet. */
   relayRequest(exchange: Exchange, bytes: Buffer, from: number, to: number): number;
+  /** The client sends empty lines and no request; it is answered for that. */
+  refuseEmptyLines(exchange: Exchange): void;
   onDownstreamDrain(exchange: Exchange): void;
   /** The client is gone in the middle of an exchange. */
   onDownstreamGone(exchange: Exchange): void;
@@ -25,11 +28,13 @@ export interface DownstreamEvents {
   onBug(exchange: Exchange | null, error: unknown): void;
 }
 
+const loneCarriageReturn = Buffer.from("\r");
+
 export class DownstreamConnection implements ConnectionHandler {
   readonly connection: Connection;
   readonly listener: Listener;
   exchange: Exchange | null = null;
-  /** Coarse time of the last byte in or out; for idle timeouts. */
+  /** Coarse time of the last byte that was part of an exchange, in or out; for idle timeouts. */
   activeAtMs: number;
   exchanges = 0;
   /** Answered for good: what still arrives is read and dropped until the peer has seen the answer. */
@@ -39,9 +44,15 @@ export class DownstreamConnection implements ConnectionHandler {
   /** The peer reads slowly and onDrain is still to come: no further request is begun meanwhile. */
   blocked = false;
   readonly #events: DownstreamEvents;
-  /** Bytes received and not yet used: a body before its upstream, a pipelined request. Reading is paused meanwhile. */
+  /**
+   * Bytes received and not yet used: a body before its upstream, pipelined requests. Reading goes on until so many are
+   * held, because only who reads learns that the client has left.
+   */
   #held: Buffer = noBytes;
   #heldFill = 0;
+  #paused = false;
+  /** Bytes of empty lines since the last request; odd between the two of a line. */
+  #emptyLineBytes = 0;
   #consuming = false;
   #localText: string | null = null;
   #remoteText: string | null = null;
@@ -76,7 +87,10 @@ export class DownstreamConnection implements ConnectionHandler {
       }
       return;
     }
-    this.activeAtMs = this.listener.coarse.nowMs;
+    // What waits behind an exchange does not keep it alive, or a client could hold it open for ever.
+    if (this.exchange !== null && this.exchange.requestState !== messageState.done) {
+      this.activeAtMs = this.listener.coarse.nowMs;
+    }
     if (this.#heldFill > 0) {
       this.#hold(bytes, from, to);
       return;
@@ -93,33 +107,31 @@ export class DownstreamConnection implements ConnectionHandler {
     return false;
   }
 
-  /** Offers held bytes again, and reads on when none are left. */
+  /** Offers held bytes again, and reads on when there is room. */
   resumeInput(): void {
     if (this.#consuming || this.closed) return;
     if (this.#heldFill > 0) {
       const next = this.#consume(this.#held, 0, this.#heldFill);
       if (this.closed) return;
-      if (this.lingering) {
-        this.#dropHeld();
-      } else if (next < this.#heldFill) {
-        this.#held.copyWithin(0, next, this.#heldFill);
-        this.#heldFill -= next;
-        return;
-      } else {
-        this.#dropHeld();
-      }
+      if (this.lingering) this.#dropHeld();
+      else this.#dropUsed(next);
     }
-    if (this.exchange?.upstream?.blocked !== true) this.connection.resume();
+    if (!this.#paused || this.#holdsEnough || this.exchange?.upstream?.blocked === true) return;
+    this.#paused = false;
+    this.connection.resume();
+  }
+
+  /** The upstream is slow: reads no more until resumeInput. */
+  pauseInput(): void {
+    this.#paused = true;
+    this.connection.pause();
   }
 
   /** The upstream is ready: sends the request head, with whatever of the body has arrived. */
   offerHeld(): void {
     const next = this.#events.relayRequest(this.exchange!, this.#held, 0, this.#heldFill);
     // A body found invalid ends the exchange, and what was held is dropped with it.
-    if (this.#heldFill > 0) {
-      this.#held.copyWithin(0, next, this.#heldFill);
-      this.#heldFill -= next;
-    }
+    if (this.#heldFill > 0) this.#dropUsed(next);
     this.resumeInput();
   }
 
@@ -142,6 +154,7 @@ export class DownstreamConnection implements ConnectionHandler {
     this.lingerLeft = this.listener.options.lingerBytes;
     this.activeAtMs = this.listener.coarse.nowMs;
     this.#dropHeld();
+    this.#paused = false;
     this.connection.end();
     this.connection.resume();
   }
@@ -192,7 +205,11 @@ export class DownstreamConnection implements ConnectionHandler {
       while (from < to && !this.lingering && !this.closed) {
         // A client that sends requests and does not read the answers would make us keep all of them.
         if (this.exchange === null && this.blocked) break;
-        const exchange = (this.exchange ??= this.#events.begin(this));
+        if (this.exchange === null && (bytes[from] === carriageReturn || this.#emptyLineBytes > 0)) {
+          from = this.#skipEmptyLines(bytes, from, to);
+          if (from === to) break;
+        }
+        const exchange = (this.exchange ??= this.#begin());
         if (exchange.requestState === messageState.head) {
           from = this.#events.receiveHead(exchange, bytes, from, to);
         } else if (exchange.requestState === messageState.body) {
@@ -212,17 +229,57 @@ export class DownstreamConnection implements ConnectionHandler {
     return from;
   }
 
-  #hold(bytes: Buffer, from: number, to: number): void {
-    const length = to - from;
-    const needed = this.#heldFill + length;
-    if (needed > this.#held.length) {
-      const next = Buffer.allocUnsafeSlow(needed);
-      this.#held.copy(next, 0, 0, this.#heldFill);
-      this.#held = next;
+  #begin(): Exchange {
+    this.#emptyLineBytes = 0;
+    this.activeAtMs = this.listener.coarse.nowMs;
+    return this.#events.begin(this);
+  }
+
+  /**
+   * Empty lines before a request belong to none (RFC 9112 §2.2): no exchange begins, and the idle time goes on. Returns
+   * where the request begins, `to` when it does not; more of them than a head may have bytes are refused, half of one too.
+   */
+  #skipEmptyLines(bytes: Buffer, from: number, to: number): number {
+    const most = this.listener.options.maxHeadBytes;
+    let count = this.#emptyLineBytes;
+    while (from < to && count <= most && bytes[from] === (count % 2 === 0 ? carriageReturn : lineFeed)) {
+      from++;
+      count++;
     }
-    bytes.copy(this.#held, this.#heldFill, from, to);
-    this.#heldFill = needed;
-    this.connection.pause();
+    this.#emptyLineBytes = count;
+    if (count > most) {
+      this.exchange = this.#begin();
+      this.#events.refuseEmptyLines(this.exchange);
+      return to;
+    }
+    if (from < to && count % 2 === 1) {
+      this.exchange = this.#begin();
+      this.#events.receiveHead(this.exchange, loneCarriageReturn, 0, 1);
+      return to;
+    }
+    return from;
+  }
+
+  get #holdsEnough(): boolean {
+    return this.#heldFill > 0 && this.#heldFill >= this.listener.options.maxBufferedBytes;
+  }
+
+  #hold(bytes: Buffer, from: number, to: number): void {
+    this.#held = grown(this.#held, this.#heldFill, to - from);
+    this.#heldFill += bytes.copy(this.#held, this.#heldFill, from, to);
+    if (!this.#holdsEnough || this.#paused) return;
+    this.#events.onLimit("buffered-bytes");
+    this.pauseInput();
+  }
+
+  /** Of what is held, `[0, used)` is no longer needed. */
+  #dropUsed(used: number): void {
+    if (used < this.#heldFill) {
+      this.#held.copyWithin(0, used, this.#heldFill);
+      this.#heldFill -= used;
+    } else {
+      this.#dropHeld();
+    }
   }
 
   #dropHeld(): void {

@@ -205,7 +205,8 @@ export class Exchange implements RequestView {
   }
 }
 
-function grown(buffer: Buffer, used: number, more: number): Buffer {
+/** `buffer`, or a larger copy of its first `used` bytes, with room for `more`. */
+export function grown(buffer: Buffer, used: number, more: number): Buffer {
   const needed = used + more;
   if (needed <= buffer.length) return buffer;
   const next = Buffer.allocUnsafeSlow(Math.max(needed, buffer.length * 2, initialHeadBytes));

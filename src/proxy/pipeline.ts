@@ -128,6 +128,12 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     return this.#route(exchange, bytes, from + head.length - before, to);
   }
 
+  refuseEmptyLines(exchange: Exchange): void {
+    exchange.failureReason = "empty lines in place of a request";
+    this.onLimit("header-bytes");
+    this.#endings.rescue(exchange, "REQUEST_HEADERS_TOO_LARGE");
+  }
+
   #rejectHead(exchange: Exchange, to: number): number {
     const parser = exchange.requestParser;
     exchange.failureReason = parser.errorReason;
@@ -229,7 +235,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     if (exchange.requestState === messageState.done) this.#onRequestSent(exchange);
     if (at > 0 && !upstream.connection.send(at)) {
       upstream.blocked = true;
-      exchange.downstream!.connection.pause();
+      exchange.downstream!.pauseInput();
     }
     if (first && head.expectContinue && exchange.requestState === messageState.body && body.payloadBytes === 0) {
       this.#sendContinue(exchange);

@@ -48,6 +48,50 @@ for (const [how, go] of leave) {
     assert.equal(proxy.cluster().endpoints[0]?.connectionsFailed, 0, "nobody's fault but the client's");
   });
 
+  test(`${how} behind half a body, while connecting, is seen at once`, async () => {
+    await using proxy = await startProxy({ transport: silentTransport() });
+    proxy.setEndpoints([endpoint(80, { address: silentAddress })]);
+    await using client = await proxy.connect();
+    client.send(post("half of it", "X: 1\r\n").slice(0, -5));
+    await eventually(() => proxy.cluster().connectionsActive === 1, "naru connects");
+    client.send(" of");
+    go(client);
+    await gone(proxy);
+    assertDisconnected(proxy, 0);
+  });
+
+  test(`${how} behind half a body, in the queue for a connection, is seen at once`, async () => {
+    await using origin = await RawOrigin.start();
+    await using proxy = await startProxy({ origins: [origin.port], cluster: { maxConnections: 1 } });
+    await using first = await proxy.connect();
+    first.send(get("/first"));
+    const upstream = await origin.connection();
+    await upstream.takeThrough(endOfHead);
+    await using client = await proxy.connect();
+    client.send(post("half of it").slice(0, -5));
+    await eventually(() => proxy.cluster().requestsPending === 1, "the second waits");
+    go(client);
+    await eventually(() => proxy.cluster().requestsPending === 0, "its place is free");
+    assertDisconnected(proxy, 0);
+    upstream.send(ok("first"));
+    await first.takeThrough("first");
+  });
+
+  test(`${how} behind further requests resets the upstream, and none of them is begun`, async () => {
+    await using origin = await RawOrigin.start();
+    await using proxy = await startProxy({ origins: [origin.port] });
+    await using client = await proxy.connect();
+    client.send(get("/first") + get("/second"));
+    const upstream = await origin.connection();
+    await upstream.takeThrough(endOfHead);
+    client.send(get("/third"));
+    go(client);
+    assert.equal(await upstream.takeToEnd(), "");
+    await gone(proxy);
+    assertDisconnected(proxy, 0);
+    assert.equal(origin.accepted, 1);
+  });
+
   test(`${how} in the middle of a request body resets the upstream: half a request is no request`, async () => {
     await using origin = await RawOrigin.start();
     await using proxy = await startProxy({ origins: [origin.port] });

@@ -7,9 +7,18 @@ import { connect } from "node:net";
 import { suite, test } from "node:test";
 
 import { limitNames, type LimitName } from "../../src/model/index.ts";
+import { LoadOrigin } from "../support/load-origin.ts";
 import { answer, endOfHead, get, ok, post } from "../support/messages.ts";
-import { defaultAction, eventually, nextTurn, startProxy, type ProxyUnderTest } from "../support/proxy-under-test.ts";
-import { RawOrigin } from "../support/raw-peer.ts";
+import {
+  defaultAction,
+  endpoint,
+  eventually,
+  nextTurn,
+  startProxy,
+  type ProxyUnderTest,
+} from "../support/proxy-under-test.ts";
+import { RawOrigin, type RawPeer } from "../support/raw-peer.ts";
+import { MeasuredTransport, silentAddress, silentTransport } from "../support/transports.ts";
 
 function hits(proxy: ProxyUnderTest, limit: LimitName): number {
   const found = proxy.dataPlane
@@ -298,6 +307,75 @@ test("retry-buffer: a longer body is not sent again, and that is counted", async
     assert.equal(origin.accepted, attempts);
     assertHits(proxy, attempts === 2 ? {} : { "retry-buffer": 1 });
   }
+});
+
+suite("buffered-bytes", () => {
+  const bytes = "b".repeat(4_000_000);
+  /** One read more than the limit may be held. */
+  const mostRead = 4_000 + 65_536;
+
+  /** Until nothing leaves the client's socket any more, and nothing arrives. */
+  async function untilStopped(client: RawPeer): Promise<void> {
+    for (let left = -1; left !== client.socket.writableLength;) {
+      left = client.socket.writableLength;
+      for (let turn = 0; turn < 100; turn++) await nextTurn();
+    }
+  }
+
+  test("a client is not read on while more is held for an upstream that is not there yet", async () => {
+    const read = new MeasuredTransport(silentTransport());
+    await using proxy = await startProxy({ transport: read.transport, options: { maxBufferedBytes: 4_000 } });
+    proxy.setEndpoints([endpoint(80, { address: silentAddress })]);
+    await using client = await proxy.connect();
+    client.send(post(bytes));
+    await untilStopped(client);
+    assert.ok(read.receivedBytes >= 4_000 && read.receivedBytes <= mostRead, `${read.receivedBytes} bytes read`);
+    assertHits(proxy, { "buffered-bytes": 1 });
+  });
+
+  test("requests behind the one in progress are bounded, and all are served in the end", async () => {
+    const read = new MeasuredTransport();
+    const count = 5_000;
+    let held = true;
+    await using origin = await LoadOrigin.start({ onRequest: () => (held ? "ignore" : "answer") });
+    await using proxy = await startProxy({
+      origins: [origin.port],
+      transport: read.transport,
+      options: { maxBufferedBytes: 4_000 },
+      action: { timeoutMs: 1_000 },
+    });
+    await using client = await proxy.connect();
+    client.send(get().repeat(count));
+    await untilStopped(client);
+    assert.ok(read.receivedBytes >= 4_000 && read.receivedBytes <= mostRead, `${read.receivedBytes} bytes read`);
+    assertHits(proxy, { "buffered-bytes": 1 });
+    held = false;
+    // The first one times out, and is answered for that.
+    proxy.clock.advance(1_100);
+    await eventually(() => proxy.exchanges.length === count, "every request is answered");
+    assert.equal(proxy.exchanges.filter(({ labels }) => labels.responseCode === 200).length, count - 1);
+  });
+
+  test("what is within it costs nothing", async () => {
+    await using origin = await RawOrigin.start();
+    await using proxy = await startProxy({ origins: [origin.port], cluster: { maxConnections: 1 } });
+    await using first = await proxy.connect();
+    first.send(get() + get());
+    const upstream = await origin.connection();
+    await upstream.takeThrough(endOfHead);
+    await using second = await proxy.connect();
+    second.send(post("body"));
+    await eventually(() => proxy.cluster().requestsPending === 1, "the second client waits");
+    upstream.send(ok("done"));
+    await upstream.takeThrough("body");
+    upstream.send(ok("done"));
+    await upstream.takeThrough(endOfHead);
+    upstream.send(ok("done"));
+    await first.takeThrough("done");
+    await second.takeThrough("done");
+    await first.takeThrough("done");
+    assertHits(proxy, {});
+  });
 });
 
 suite("linger", () => {

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { headLimits } from "../../src/proxy/http1/index.ts";
+import { startProxy } from "../support/proxy-under-test.ts";
 import { Arena, refusals, smuggled, valuesOf } from "./support/arena.ts";
 
 const start = "GET /attack HTTP/1.1\r\nHost: a\r\n";
@@ -73,11 +74,34 @@ test("the method", async () => {
   await arena.refused("M".repeat(70_000), refusals.badRequest);
 });
 
-test("empty lines before a request: one, and not a flood", async () => {
+test("empty lines before a request: as many bytes as a head may have, and not a flood", async () => {
   await using arena = await Arena.start();
-  await arena.forwarded(`\r\n${start}\r\n`);
-  await arena.refused(`\r\n\r\n${start}\r\n`, refusals.badRequest);
-  await arena.refused("\r\n".repeat(50_000), refusals.badRequest);
+  const request = `\r\n\r\n${start}\r\n`;
+  for (let cut = 0; cut < 6; cut++) await arena.forwarded(request, [cut]);
+  await arena.forwarded(request, [1, 2, 3, 4, 5]);
+  await arena.forwarded("\r\n".repeat(30_720) + `${start}\r\n`);
+  await arena.refused("\r\n".repeat(30_721) + `${start}\r\n`, refusals.headTooLarge);
+  await arena.refused("\r\n".repeat(50_000), refusals.headTooLarge);
+  const hits = arena.proxy.dataPlane.samples().filter(({ name }) => name === "naru_limit_hits_total");
+  assert.equal(hits.find(({ labels }) => labels["limit"] === "header-bytes")?.value, 2);
+});
+
+test("empty lines between requests count for each anew", async () => {
+  await using proxy = await startProxy({ routes: [] });
+  await using client = await proxy.connect();
+  for (let round = 0; round < 3; round++) {
+    client.send("\r\n".repeat(20_000) + `${start}\r\n`);
+    assert.match(await client.takeThrough("\r\n\r\n"), /^HTTP\/1\.1 404 /);
+  }
+  client.send(`${start}\r\n\r\n\r\n${start}\r\n`);
+  for (let answer = 0; answer < 2; answer++) await client.takeThrough("\r\n\r\n");
+});
+
+test("half an empty line before a request", async () => {
+  await using arena = await Arena.start();
+  await arena.refusedAtEverySplit(`\r${start}\r\n`, refusals.badRequest);
+  await arena.refusedAtEverySplit(`\r\n\r${start}\r\n`, refusals.badRequest);
+  await arena.refused(`\r\r\n${start}\r\n`, refusals.badRequest);
 });
 
 test("white space before a request is no empty line", async () => {

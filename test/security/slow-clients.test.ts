@@ -41,13 +41,25 @@ test("the time counts from the first byte of each head, also behind an earlier r
   assertRefusal(await client.takeToEnd(), refusals.headTimeout, "half a second head");
 });
 
-test("an empty line begins a head: it does not hold a connection open for nothing", async () => {
-  await using arena = await Arena.start({ options: { requestHeaderTimeoutMs: 10_000 } });
-  await using client = await arena.proxy.connect();
-  client.send("\r\n");
-  await eventually(() => arena.proxy.sample("naru_exchanges_active") === 1, "the empty line has arrived");
-  arena.proxy.clock.advance(11_000);
-  assertRefusal(await client.takeToEnd(), refusals.headTimeout, "an empty line");
+test("empty lines begin no head, and do not hold a connection open for nothing", async () => {
+  const options = { requestHeaderTimeoutMs: 10_000, downstreamIdleTimeoutMs: 30_000 };
+  await using arena = await Arena.start({ options });
+  for (const before of ["", get("/whole")]) {
+    await using client = await arena.proxy.connect();
+    client.send(before);
+    if (before !== "") await client.takeThrough("\r\n\r\n/whole");
+    for (let second = 0; second < 29; second++) {
+      // Also with the two bytes of a line apart.
+      client.send(second % 2 === 0 ? "\r\n\r" : "\n");
+      for (let turn = 0; turn < 3; turn++) await nextTurn();
+      assert.equal(arena.proxy.sample("naru_exchanges_active"), 0);
+      arena.proxy.clock.advance(1_000);
+    }
+    assert.equal(client.ended, false);
+    arena.proxy.clock.advance(2_000);
+    assert.equal(await client.takeToEnd(), "", "closed without a word, as an idle connection is");
+  }
+  assert.equal(arena.proxy.accessLog.length, 1, "the one request");
 });
 
 test("a connection without a request is closed without a word after the idle time", async () => {

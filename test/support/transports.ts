@@ -97,9 +97,9 @@ export function unflushedTransport(): Transport {
   };
 }
 
-/** `connection` with some members replaced. */
-function withMembers(connection: Connection, members: Partial<Connection>): Connection {
-  return new Proxy(connection, {
+/** `whole` with some members replaced. */
+function withMembers<T extends object>(whole: T, members: Partial<T>): T {
+  return new Proxy(whole, {
     get(target, key): unknown {
       if (Object.hasOwn(members, key)) return Reflect.get(members, key);
       const value: unknown = Reflect.get(target, key, target);
@@ -108,18 +108,30 @@ function withMembers(connection: Connection, members: Partial<Connection>): Conn
   });
 }
 
-/** Remembers the most bytes any connection had queued in user space. */
+/** Remembers the most bytes any connection had queued in user space, and what was read from clients. */
 export class MeasuredTransport {
   readonly transport: Transport;
   maxQueuedBytes = 0;
+  receivedBytes = 0;
 
-  constructor() {
-    const real = createNodeTransport();
+  constructor(real: Transport = createNodeTransport()) {
     this.transport = {
       name: real.name,
       connect: (options, handler) => this.#measured(real.connect(options, handler)),
-      listen: (options, accept) => real.listen(options, (connection) => accept(this.#measured(connection))),
+      listen: (options, accept) =>
+        real.listen(options, (connection) => {
+          const handler = accept(this.#measured(connection));
+          return handler && this.#counted(handler);
+        }),
     };
+  }
+
+  #counted(handler: ConnectionHandler): ConnectionHandler {
+    const onData = (bytes: Buffer, from: number, to: number): void => {
+      this.receivedBytes += to - from;
+      handler.onData(bytes, from, to);
+    };
+    return withMembers(handler, { onData });
   }
 
   #measured(connection: Connection): Connection {

@@ -11,7 +11,7 @@ export class MessageHead {
   /** The bytes the head was parsed from. The owner may copy the head elsewhere and point `bytes` and `base` there. */
   bytes: Buffer;
   base = 0;
-  /** Bytes of the head with its final empty line; an empty line skipped before it counts too. */
+  /** Bytes of the head with its final empty line. */
   length = 0;
   minorVersion: 0 | 1 = 1;
   headerCount = 0;

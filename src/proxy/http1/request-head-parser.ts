@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parses request heads byte by byte (RFC 9112 §3, §5). Sans-I/O: the owner gives bytes and keeps them.
 //
-//   beforeMethod --CR--> emptyLineFeed --LF--> inMethod --SP--> inPath --?--> inQuery --SP--> inVersion --CRLF--> inFields
-//        '------------other-------------------------'  '--> inOtherTarget ---------SP----------'
+//   inMethod --SP--> inPath --?--> inQuery --SP--> inVersion --CRLF--> inFields
+//       '--> inOtherTarget ---------SP-----------'
+//
+// Empty lines before a request are no part of it: the connection skips them.
 
 import { type ErrorCode } from "../../core/index.ts";
 import type { LimitName } from "../../model/index.ts";
@@ -27,16 +29,14 @@ import { complete, failed, type HeadLimits, needMore, type ParseStatus } from ".
 import { RequestHead } from "./request-head.ts";
 import { applyRequestRules } from "./request-rules.ts";
 
-const beforeMethod = 0;
-const emptyLineFeed = 1;
-const inMethod = 2;
-const inPath = 3;
-const inQuery = 4;
-const inOtherTarget = 5;
-const inVersion = 6;
-const inFields = 7;
-const isComplete = 8;
-const isFailed = 9;
+const inMethod = 0;
+const inPath = 1;
+const inQuery = 2;
+const inOtherTarget = 3;
+const inVersion = 4;
+const inFields = 5;
+const isComplete = 6;
+const isFailed = 7;
 
 const maxMethodBytes = 32;
 /** Most frequent first. */
@@ -58,7 +58,6 @@ const tooManyHeaders: Fault = {
 const targetTooLong: Fault = { code: "URI_TOO_LONG", reason: "request target too long", limit: "target-bytes" };
 const connectNotServed: Fault = { code: "METHOD_NOT_SERVED", reason: "CONNECT is not served" };
 const otherVersion: Fault = { code: "VERSION_NOT_SUPPORTED", reason: "HTTP version other than 1.0 and 1.1" };
-const badEmptyLine = badRequest("bare CR before the request line");
 const badMethod = badRequest("invalid method");
 const badTarget = badRequest("invalid byte in the request target");
 const emptyTarget = badRequest("empty request target");
@@ -77,7 +76,7 @@ export class RequestHeadParser {
   readonly #limits: HeadLimits;
   readonly #lines: FieldLines;
   readonly #pathKinds: Uint8Array;
-  #state = beforeMethod;
+  #state = inMethod;
   /** Start of the token being read, and where reading goes on; both relative to the base. */
   #tokenStart = 0;
   #position = 0;
@@ -90,8 +89,8 @@ export class RequestHeadParser {
   }
 
   reset(): void {
-    this.#state = beforeMethod;
-    this.#position = 0;
+    this.#state = inMethod;
+    this.#tokenStart = this.#position = 0;
   }
 
   /**
@@ -109,7 +108,6 @@ export class RequestHeadParser {
   }
 
   #parseRequestLine(bytes: Buffer, base: number, to: number): ParseStatus {
-    if (this.#state <= emptyLineFeed && !this.#skipEmptyLine(bytes, base, to)) return this.#outcome();
     if (this.#state === inMethod && !this.#parseMethod(bytes, base, to)) return this.#outcome();
     if (this.#state === inPath && !this.#parsePath(bytes, base, to)) return this.#outcome();
     if (this.#state === inQuery || this.#state === inOtherTarget) {
@@ -122,24 +120,6 @@ export class RequestHeadParser {
   #outcome(): ParseStatus {
     if (this.#state === inFields) return complete;
     return this.#state >= isComplete ? failed : needMore;
-  }
-
-  /** One empty line before the request line is skipped (RFC 9112 §2.2). True: go on with the method. */
-  #skipEmptyLine(bytes: Buffer, base: number, to: number): boolean {
-    let at = base + this.#position;
-    if (at === to) return false;
-    if (this.#state === beforeMethod && bytes[at] === carriageReturn) {
-      this.#state = emptyLineFeed;
-      this.#position = ++at - base;
-      if (at === to) return false;
-    }
-    if (this.#state === emptyLineFeed) {
-      if (bytes[at] !== lineFeed) return this.#refuse(badEmptyLine);
-      at++;
-    }
-    this.#state = inMethod;
-    this.#tokenStart = this.#position = at - base;
-    return true;
   }
 
   #parseMethod(bytes: Buffer, base: number, to: number): boolean {
