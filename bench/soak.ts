@@ -47,7 +47,7 @@ async function main(minutes: number, connections: number): Promise<number> {
   const port = await freePort();
   const otherPorts = ["--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
   const naru = cleanUp.use(
-    await Child.start("naru", proxyCore, port, [
+    await Child.start("naru", String(proxyCore), port, [
       ...[process.execPath, program, "gateway", join(folder, "config.yaml"), "--concurrency", "1"],
       ...["--listen", `80=127.0.0.1:${port}`, ...otherPorts],
     ]),

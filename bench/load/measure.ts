@@ -4,86 +4,91 @@
 import { spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 
-import { hasTool, loadCore, type Child } from "./processes.ts";
+import type { Origin } from "./origin.ts";
+import { loadCore, type Child } from "./processes.ts";
 
 export interface LoadOptions {
   readonly port: number;
   readonly path: string;
   readonly connections: number;
   readonly seconds: number;
+  /** Cores of the load generator, as taskset takes them; default: `loadCore`. */
+  readonly cores?: string;
 }
 
 export interface Sample {
   readonly requestsPerSecond: number;
+  /** NaN without a process of its own (direct). */
   readonly cpuMicrosPerRequest: number;
   readonly userMicrosPerRequest: number;
+  /** From a write to its answer, in closed loop: what a client sees that waits before it asks again. */
+  readonly p50Micros: number;
+  /** Connections that the origin accepted, per request. */
+  readonly connectsPerRequest: number;
 }
 
 export interface Latency {
+  /** Microseconds from the planned time of each request to its answer. */
   readonly p50: number;
   readonly p90: number;
   readonly p99: number;
   readonly max: number;
+  /** Microseconds by which the generator itself was late. */
+  readonly lateP50: number;
+  readonly lateP99: number;
+  /** Requests that had to wait for a free connection. */
+  readonly backlogged: number;
+  /** What was answered; less than the rate when the generator or the target could not hold it. */
+  readonly perSecond: number;
 }
 
 const fixedRate = new URL("fixed-rate.ts", import.meta.url).pathname;
-const autocannon = new URL("../node_modules/autocannon/autocannon.js", import.meta.url).pathname;
 
 /** As many requests as the target answers; its CPU time over the run, per request. */
-export async function measureThroughput(target: Child, options: LoadOptions): Promise<Sample> {
-  const before = target.cpu();
-  const requests = hasTool("wrk") ? await runWrk(options) : await runAutocannon(options);
-  const after = target.cpu();
+export async function measureThroughput(target: Child | null, origin: Origin, options: LoadOptions): Promise<Sample> {
+  const acceptedBefore = await origin.accepted();
+  const before = target?.cpu();
+  const { requests, p50Micros } = await runWrk(options);
+  const after = target?.cpu();
+  const accepted = (await origin.accepted()) - acceptedBefore;
+  const perRequest = (from: number | undefined, to: number | undefined): number =>
+    from === undefined || to === undefined ? Number.NaN : (to - from) / requests;
   return {
     requestsPerSecond: requests / options.seconds,
-    cpuMicrosPerRequest: (after.cpuMicroseconds - before.cpuMicroseconds) / requests,
-    userMicrosPerRequest: (after.userMicroseconds - before.userMicroseconds) / requests,
+    cpuMicrosPerRequest: perRequest(before?.cpuMicroseconds, after?.cpuMicroseconds),
+    userMicrosPerRequest: perRequest(before?.userMicroseconds, after?.userMicroseconds),
+    p50Micros,
+    connectsPerRequest: accepted / requests,
   };
 }
 
-/** Microseconds from the planned time of each request to its answer. */
+/**
+ * The generator spins so that it is never late for want of a fine timer; with the idle policy of the scheduler it still
+ * leaves its core to the origin as soon as that has something to do.
+ */
 export async function measureLatency(options: LoadOptions, rate: number): Promise<Latency> {
   const { port, path, seconds, connections } = options;
-  const output = await run(process.execPath, [
-    fixedRate,
-    String(port),
-    path,
-    String(rate),
-    String(seconds),
-    String(connections),
-  ]);
-  return JSON.parse(output) as Latency;
+  const numbers = [String(port), path, String(rate), String(seconds), String(connections)];
+  const command = ["chrt", "--idle", "0", process.execPath, fixedRate, ...numbers];
+  return JSON.parse(await run(options.cores ?? String(loadCore), command)) as Latency;
 }
 
-async function runWrk({ port, path, connections, seconds }: LoadOptions): Promise<number> {
-  const output = await run("wrk", ["-t1", `-c${connections}`, `-d${seconds}s`, `http://127.0.0.1:${port}${path}`]);
+async function runWrk(options: LoadOptions): Promise<{ readonly requests: number; readonly p50Micros: number }> {
+  const { port, path, connections, seconds, cores = String(loadCore) } = options;
+  const url = `http://127.0.0.1:${port}${path}`;
+  const output = await run(cores, ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--latency", url]);
   const bad = /Non-2xx.*|Socket errors:.*/.exec(output);
   if (bad !== null) throw new Error(`wrk: ${bad[0]}`);
-  return Number(/(\d+) requests in/.exec(output)![1]);
+  const p50 = /50% +([\d.]+)(us|ms|s)\n/.exec(output)!;
+  const micros = { us: 1, ms: 1_000, s: 1_000_000 }[p50[2] as "us" | "ms" | "s"];
+  return { requests: Number(/(\d+) requests in/.exec(output)![1]), p50Micros: Number(p50[1]) * micros };
 }
 
-async function runAutocannon({ port, path, connections, seconds }: LoadOptions): Promise<number> {
-  const output = await run(process.execPath, [
-    autocannon,
-    "--json",
-    "--no-progress",
-    "-c",
-    String(connections),
-    "-d",
-    String(seconds),
-    `http://127.0.0.1:${port}${path}`,
-  ]);
-  const result = JSON.parse(output) as { readonly "2xx": number; readonly non2xx: number; readonly errors: number };
-  if (result.non2xx > 0 || result.errors > 0)
-    throw new Error(`autocannon: ${result.non2xx} bad answers, ${result.errors} errors`);
-  return result["2xx"];
-}
-
-async function run(program: string, args: readonly string[]): Promise<string> {
-  const child = spawn("taskset", ["-c", String(loadCore), program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+async function run(cores: string, command: readonly string[]): Promise<string> {
+  const child = spawn("taskset", ["-c", cores, ...command], { stdio: ["ignore", "pipe", "pipe"] });
   const { promise, resolve } = Promise.withResolvers<number | null>();
   child.on("close", resolve);
   const [output, errors, code] = await Promise.all([text(child.stdout), text(child.stderr), promise]);
-  if (code !== 0) throw new Error(`${program} failed with ${code}: ${errors}${output}`);
+  if (code !== 0) throw new Error(`${command.join(" ")} failed with ${code}: ${errors}${output}`);
   return output;
 }

@@ -23,6 +23,14 @@ export interface Measured {
 export interface Memory {
   readonly rssKiB: number;
   readonly anonKiB: number;
+  /** The most it has been: the peak of RSS without what is file-backed now. */
+  readonly peakAnonKiB: number;
+}
+
+/** A thread of a process and its CPU time so far. */
+export interface Thread {
+  readonly id: number;
+  readonly cpuMicroseconds: number;
 }
 
 export class Child implements AsyncDisposable {
@@ -42,9 +50,9 @@ export class Child implements AsyncDisposable {
     });
   }
 
-  /** Starts a program on one core and waits until `port` answers. */
-  static async start(name: string, core: number, port: number, command: readonly string[]): Promise<Child> {
-    const child = spawn("taskset", ["-c", String(core), ...command], { stdio: ["ignore", "pipe", "pipe"] });
+  /** Starts a program on these cores (as taskset takes them) and waits until `port` answers. */
+  static async start(name: string, cores: string, port: number, command: readonly string[]): Promise<Child> {
+    const child = spawn("taskset", ["-c", cores, ...command], { stdio: ["ignore", "pipe", "pipe"] });
     const started = new Child(name, child);
     const deadline = performance.now() + startDeadlineMs;
     while (!(await answers(port))) {
@@ -57,28 +65,37 @@ export class Child implements AsyncDisposable {
     return started;
   }
 
+  /** The last of what it wrote to stderr. */
+  get log(): string {
+    return this.#stderr;
+  }
+
   cpu(): Measured {
-    let user = 0;
-    let system = 0;
-    for (const pid of this.#pids()) {
-      // Fields after the parenthesised name: utime is the 12th, stime the 13th.
-      const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ").at(-1)!.split(" ");
-      user += Number(fields[11]);
-      system += Number(fields[12]);
-    }
-    const microseconds = 1_000_000 / ticksPerSecond;
-    return { cpuMicroseconds: (user + system) * microseconds, userMicroseconds: user * microseconds };
+    const all = this.#pids().map((pid) => readCpu(`/proc/${pid}/stat`));
+    return {
+      cpuMicroseconds: all.reduce((sum, { cpuMicroseconds }) => sum + cpuMicroseconds, 0),
+      userMicroseconds: all.reduce((sum, { userMicroseconds }) => sum + userMicroseconds, 0),
+    };
+  }
+
+  /** Of the process itself, without its children. */
+  threads(): readonly Thread[] {
+    return readdirSync(`/proc/${this.pid}/task`).map((id) => {
+      const { cpuMicroseconds } = readCpu(`/proc/${this.pid}/task/${id}/stat`);
+      return { id: Number(id), cpuMicroseconds };
+    });
   }
 
   memory(): Memory {
-    let rssKiB = 0;
-    let anonKiB = 0;
+    const total = { rssKiB: 0, anonKiB: 0, peakAnonKiB: 0 };
     for (const pid of this.#pids()) {
       const status = readFileSync(`/proc/${pid}/status`, "latin1");
-      rssKiB += Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
-      anonKiB += Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1] ?? 0);
+      const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0);
+      total.rssKiB += kib("VmRSS");
+      total.anonKiB += kib("RssAnon");
+      total.peakAnonKiB += kib("VmHWM") - kib("RssFile") - kib("RssShmem");
     }
-    return { rssKiB, anonKiB };
+    return total;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -100,6 +117,14 @@ export class Child implements AsyncDisposable {
     );
     return [this.pid, ...children];
   }
+}
+
+function readCpu(statFile: string): Measured {
+  // Fields after the parenthesised name: utime is the 12th, stime the 13th.
+  const fields = readFileSync(statFile, "latin1").split(") ").at(-1)!.split(" ");
+  const microseconds = 1_000_000 / ticksPerSecond;
+  const user = Number(fields[11]) * microseconds;
+  return { cpuMicroseconds: user + Number(fields[12]) * microseconds, userMicroseconds: user };
 }
 
 /** A port that was free a moment ago. */

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// What naru holds for itself (RssAnon, one thread): idle, with a large configuration, and per idle client connection.
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+
+import { openFolder, type Progress } from "./load/contest.ts";
+import { servesAll, writeLargeConfig, type LargeConfig } from "./load/large-config.ts";
+import { naruCommand, naruConfig, scrape } from "./load/naru.ts";
+import { Origin } from "./load/origin.ts";
+import { Child, freePort, proxyCore } from "./load/processes.ts";
+import { figure, markdownTable } from "./load/report.ts";
+
+export interface MemoryFigure {
+  readonly what: string;
+  /** Right after the first scrape. */
+  readonly scrapedMB: number;
+  readonly settledMB: number;
+  /** The most so far. */
+  readonly peakMB: number;
+}
+
+export interface MemoryFigures {
+  readonly idle: MemoryFigure;
+  readonly loaded: MemoryFigure;
+  readonly connections: MemoryFigure;
+  readonly perConnectionKB: number;
+}
+
+const large: LargeConfig = { services: 1_000, endpoints: 5_000, routes: 5_000 };
+const connectionCount = 10_000;
+const settleMs = 15_000;
+const warmUpRequests = 20_000;
+/** Connections that are being opened, or requests that are under way, at a time. */
+const width = 64;
+const request = "GET /1k HTTP/1.1\r\nHost: bench\r\n\r\n";
+
+export async function measureMemory(progress: Progress): Promise<MemoryFigures> {
+  await using owned = new AsyncDisposableStack();
+  const directory = openFolder(owned);
+  const origin = owned.use(await Origin.start(directory));
+  const small = join(directory, "small.yaml");
+  writeFileSync(small, naruConfig(origin.port));
+  progress("memory: idle gateway");
+  const idle = await measure("idle", small, () => Promise.resolve());
+  progress("memory: large configuration");
+  const folder = join(directory, "large");
+  mkdirSync(folder);
+  writeLargeConfig(folder, large);
+  const { services, endpoints, routes } = large;
+  const loadedText = `${services} services, ${endpoints} endpoints, ${routes} routes`;
+  const loaded = await measure(loadedText, folder, ({ child }) => {
+    if (!servesAll(child.log, large)) throw new Error(`not all of it is served: ${child.log}`);
+    return Promise.resolve();
+  });
+  progress(`memory: ${connectionCount} idle connections`);
+  let beforeMB = 0;
+  await using clients = new AsyncDisposableStack();
+  const connections = await measure(`${connectionCount} idle connections`, small, async ({ port, child }) => {
+    // Compiled code and the pools of busy times are no cost of a connection.
+    await exchangeOnEach(port, width, warmUpRequests / width, clients);
+    await clients.disposeAsync();
+    beforeMB = child.memory().anonKiB * 0.001_024;
+    await using opened = new AsyncDisposableStack();
+    await exchangeOnEach(port, connectionCount, 1, opened);
+    owned.use(opened.move());
+  });
+  const perConnectionKB = ((connections.settledMB - beforeMB) * 1_000) / connectionCount;
+  return { idle, loaded, connections, perConnectionKB };
+}
+
+export function memoryTable({ idle, loaded, connections, perConnectionKB }: MemoryFigures): string {
+  const rows = [idle, loaded, connections].map(({ what, scrapedMB, settledMB, peakMB }) => [
+    what,
+    figure(scrapedMB, 1),
+    figure(settledMB, 1),
+    figure(peakMB, 1),
+  ]);
+  const table = markdownTable(["RssAnon, one thread", "MB", `MB ${settleMs / 1_000} s later`, "MB at most"], rows);
+  return `${table}\n\nAn idle connection takes ${figure(perConnectionKB, 2)} kB.`;
+}
+
+interface Running {
+  readonly child: Child;
+  readonly port: number;
+  readonly statsPort: number;
+}
+
+async function measure(what: string, config: string, use: (naru: Running) => Promise<void>): Promise<MemoryFigure> {
+  const [port, statsPort] = [await freePort(), await freePort()];
+  const command = naruCommand(config, port, ["--stats-port", String(statsPort)]);
+  await using child = await Child.start("naru", String(proxyCore), port, command);
+  await use({ child, port, statsPort });
+  await scrape(statsPort);
+  const scrapedMB = child.memory().anonKiB * 0.001_024;
+  await wait(settleMs);
+  const { anonKiB, peakAnonKiB } = child.memory();
+  return { what, scrapedMB, settledMB: anonKiB * 0.001_024, peakMB: peakAnonKiB * 0.001_024 };
+}
+
+/** Opens connections, a few at a time, and has `requests` answered on each; they stay open until `owner` goes. */
+async function exchangeOnEach(
+  port: number,
+  connections: number,
+  requests: number,
+  owner: AsyncDisposableStack,
+): Promise<void> {
+  let opened = 0;
+  const lane = async (): Promise<void> => {
+    while (opened++ < connections) {
+      const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+      owner.defer(() => void socket.destroy());
+      for (let index = 0; index < requests; index++) await exchange(socket);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(width, connections) }, lane));
+}
+
+async function exchange(socket: Socket): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let received = 0;
+  let expected = 0;
+  const onData = (bytes: Buffer): void => {
+    const text = bytes.toString("latin1");
+    if (received === 0) expected = text.indexOf("\r\n\r\n") + 4 + 1_024;
+    if (received === 0 && !text.startsWith("HTTP/1.1 200")) reject(new Error(text));
+    received += bytes.length;
+    if (received >= expected) resolve();
+  };
+  const onClose = (): void => reject(new Error("closed"));
+  socket.on("data", onData).on("error", reject).on("close", onClose);
+  socket.write(request);
+  await promise;
+  socket.off("data", onData).off("error", reject).off("close", onClose);
+}
