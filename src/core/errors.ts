@@ -50,6 +50,8 @@ export const errorTable = {
   REQUEST_HEADER_TIMEOUT: row("downstream", "never", 408, 4, "-", "request_header_timeout", "Request Timeout", true),
   REQUEST_TIMEOUT: row("downstream", "never", 408, 4, "-", "request_overall_timeout", "request timeout", true),
   STREAM_IDLE_TIMEOUT: row("downstream", "never", 408, 4, "SI", "stream_idle_timeout", "stream timeout", true),
+  // The request is complete, so it is not the client who is late (Envoy too answers 504 then, and the connection goes on).
+  STREAM_IDLE_UPSTREAM: row("upstream", "never", 504, 4, "SI", "stream_idle_timeout", "stream timeout", false),
   DOWNSTREAM_DISCONNECT: row("downstream", "never", 0, 1, "DC", "downstream_remote_disconnect", "", true),
 
   // Routing and policy.
@@ -64,7 +66,7 @@ export const errorTable = {
   CONNECT_TIMEOUT: row("upstream", "connect", 503, 14, "UF", "upstream_reset_before_response_started{connection_timeout}", `${upstreamReset}connection timeout`, false),
   DNS_FAILED: row("upstream", "connect", 503, 14, "DF", "dns_resolution_failure", "no healthy upstream", false),
   UPSTREAM_DISCONNECT: row("upstream", "if-idempotent", 503, 14, "UC", "upstream_reset_before_response_started{connection_termination}", `${upstreamReset}connection termination`, false),
-  UPSTREAM_PROTOCOL_ERROR: row("upstream", "never", 502, 13, "UPE", "upstream_reset_before_response_started{protocol_error}", `${upstreamReset}protocol error`, false),
+  UPSTREAM_PROTOCOL_ERROR: row("upstream", "if-idempotent", 502, 13, "UPE", "upstream_reset_before_response_started{protocol_error}", `${upstreamReset}protocol error`, false),
   UPSTREAM_TIMEOUT: row("upstream", "never", 504, 4, "UT", "upstream_response_timeout", "upstream request timeout", false),
   PER_TRY_TIMEOUT: row("upstream", "if-idempotent", 504, 4, "UT", "upstream_per_try_timeout", "upstream request timeout", false),
 

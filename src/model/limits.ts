@@ -112,7 +112,7 @@ export const limitTable = {
     max: maxSeconds,
     zero: "no limit",
     meaning: "Nothing moves between client and naru during a request",
-    hit: "408 with flag SI, or the connection is reset once an answer has begun",
+    hit: "408 with flag SI, 504 when the request was complete, or the connection is reset once an answer has begun",
     source: "Envoy: 5 min",
   },
   "idle-timeout": {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tries of one exchange against endpoints: choose, connect, give up, try again. All accounting of who is busy is here.
 
-import { errorTable, type Clock, type Deadlines, type ErrorCode, type Random } from "../core/index.ts";
+import type { Clock, Deadlines, ErrorCode, Random } from "../core/index.ts";
 import type { Endings } from "./endings.ts";
 import { messageState, type Exchange } from "./exchange.ts";
 import { backoffDelayMs, isIdempotent, retriesFailure } from "./retry.ts";
@@ -116,8 +116,10 @@ export class Attempts {
 
   #retry(exchange: Exchange, code: ErrorCode, wasReused: boolean): boolean {
     // A kept-alive connection that dies without an answer was most likely closed before our request reached it
-    // (RFC 9112 §9.3.1). Repeating is safe for idempotent methods; it is not the route's retry and is not counted.
-    const foundDead = wasReused && !exchange.responseSeen && errorTable[code].retry === "if-idempotent";
+    // (RFC 9112 §9.3.1), and one with bytes that nobody asked for is as good as dead. Repeating is safe for idempotent
+    // methods; it is not the route's retry and is not counted.
+    const isDeath = code === "UPSTREAM_DISCONNECT" || code === "UPSTREAM_PROTOCOL_ERROR";
+    const foundDead = isDeath && wasReused && !exchange.responseSeen;
     if (foundDead && !exchange.wantsFreshConnection && exchange.replayable && isIdempotent(exchange.method)) {
       exchange.wantsFreshConnection = true;
       this.#stats.deadConnectionRetries++;

@@ -296,6 +296,10 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     this.#responses.onData(exchange, upstream, bytes, from, to);
   }
 
+  onUpstreamStale(exchange: Exchange): void {
+    this.#attempts.fail(exchange, "UPSTREAM_PROTOCOL_ERROR", "bytes on an idle connection");
+  }
+
   onUpstreamEnd(exchange: Exchange): void {
     this.#responses.onEnd(exchange);
   }
@@ -327,7 +331,8 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   onStreamIdle(exchange: Exchange): void {
     this.onLimit("stream-idle-timeout");
     this.#attempts.abandon(exchange);
-    this.#endings.rescue(exchange, "STREAM_IDLE_TIMEOUT");
+    const isSent = exchange.requestState === messageState.done;
+    this.#endings.rescue(exchange, isSent ? "STREAM_IDLE_UPSTREAM" : "STREAM_IDLE_TIMEOUT");
   }
 
   onBackoffEnd(exchange: Exchange): void {

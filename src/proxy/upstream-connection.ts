@@ -13,6 +13,8 @@ import { limited } from "./usage.ts";
 export interface UpstreamEvents {
   onUpstreamReady(exchange: Exchange): void;
   onUpstreamData(exchange: Exchange, connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void;
+  /** What arrived on a kept-alive connection had been sent before the request it was taken for. */
+  onUpstreamStale(exchange: Exchange): void;
   onUpstreamDrain(exchange: Exchange): void;
   onUpstreamEnd(exchange: Exchange): void;
   onUpstreamClosed(exchange: Exchange, connection: UpstreamConnection, error: Error | null): void;
@@ -40,7 +42,12 @@ export class UpstreamConnection implements ConnectionHandler {
   readonly #events: UpstreamEvents;
   readonly #deadlines: Deadlines;
   readonly #connectDeadline: Deadline;
+  #transport: Transport | null = null;
   #connection: Connection | null = null;
+  /** The batch of events in which it was taken out of the pool, until something is received; else -1. */
+  #takenInBatch = -1;
+  /** Inside onData. */
+  #receiving = false;
   #paused = false;
   #released = false;
   #localText: string | null = null;
@@ -75,7 +82,16 @@ export class UpstreamConnection implements ConnectionHandler {
     if (this.cluster.spec.connectTimeoutMs > 0) {
       this.#deadlines.schedule(this.#connectDeadline, this.cluster.spec.connectTimeoutMs);
     }
+    this.#transport = transport;
     this.#connection = transport.connect({ host: this.endpoint.address, port: this.endpoint.port }, this);
+  }
+
+  /** An exchange takes it out of the pool. */
+  take(exchange: Exchange): void {
+    this.exchange = exchange;
+    exchange.upstream = this;
+    // Its own answer ended just now: what is read next may have been sent later than the next request.
+    this.#takenInBatch = this.#receiving ? -1 : this.#transport!.batch();
   }
 
   /** Stops reading while the client cannot take more. */
@@ -119,11 +135,14 @@ export class UpstreamConnection implements ConnectionHandler {
       this.discard();
       return;
     }
+    this.#receiving = true;
     try {
-      this.#events.onUpstreamData(exchange, this, bytes, from, to);
+      if (this.#takenInBatch >= 0 && this.#isStale()) this.#events.onUpstreamStale(exchange);
+      else this.#events.onUpstreamData(exchange, this, bytes, from, to);
     } catch (error) {
       this.#events.onBug(this.exchange, error);
     }
+    this.#receiving = false;
   }
 
   onDrain(): void {
@@ -141,6 +160,13 @@ export class UpstreamConnection implements ConnectionHandler {
     this.exchange = null;
     this.#release();
     if (exchange !== null) this.#guarded(() => this.#events.onUpstreamClosed(exchange, this, error));
+  }
+
+  /** Received before the request was sent, although it is read only now (response queue poisoning). */
+  #isStale(): boolean {
+    const isStale = this.#takenInBatch === this.#transport!.batch();
+    this.#takenInBatch = -1;
+    return isStale;
   }
 
   #release(): void {

@@ -37,8 +37,7 @@ export class UpstreamPool {
     if (!exchange.wantsFreshConnection) {
       const idle = this.#takeIdle(endpoint, exchange.upstreamStartedMs);
       if (idle !== undefined) {
-        idle.exchange = exchange;
-        exchange.upstream = idle;
+        idle.take(exchange);
         return "ready";
       }
     }
@@ -142,8 +141,7 @@ export class UpstreamPool {
         this.#connect(exchange, cluster, endpoint);
         continue;
       }
-      idle.exchange = exchange;
-      exchange.upstream = idle;
+      idle.take(exchange);
       this.#events.onUpstreamReady(exchange);
     }
   }

@@ -22,13 +22,14 @@ const failWith: Readonly<Record<string, (upstream: RawPeer) => void>> = {
   "404": (upstream) => upstream.send(answer(404)),
   reset: (upstream) => upstream.reset(),
   close: (upstream) => upstream.finish(),
+  garbage: (upstream) => upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
 };
 
 /** Condition → failures it answers with another attempt; all others of the table are passed on. */
 const conditions: readonly (readonly [on: RetryOn, codes: readonly number[], retried: readonly string[]])[] = [
-  ["5xx", [], ["500", "502", "503", "504", "reset", "close"]],
-  ["gateway-error", [], ["502", "503", "504", "reset", "close"]],
-  ["reset", [], ["reset", "close"]],
+  ["5xx", [], ["500", "502", "503", "504", "reset", "close", "garbage"]],
+  ["gateway-error", [], ["502", "503", "504", "reset", "close", "garbage"]],
+  ["reset", [], ["reset", "close", "garbage"]],
   ["retriable-4xx", [], ["409"]],
   ["retriable-status-codes", [404, 500], ["404", "500"]],
   ["connect-failure", [], []],
@@ -126,6 +127,25 @@ test("the wait before retry N is random below (2^N - 1) times the base", async (
   const last = await origin.connection();
   last.send(ok("fine"));
   assert.equal(await client.takeThrough("fine"), okRelayed("fine"));
+});
+
+test("a try that takes too long on a kept-alive connection is no dead connection: only the policy repeats it", async () => {
+  await using origin = await RawOrigin.start();
+  await using proxy = await startProxy({
+    origins: [origin.port],
+    ...retrying(["connect-failure"], { perTryTimeoutMs: 200 }),
+  });
+  await using client = await proxy.connect();
+  client.send(get("/first"));
+  const upstream = await origin.connection();
+  await upstream.takeThrough(endOfHead);
+  upstream.send(ok("first"));
+  await client.takeThrough("\r\n\r\nfirst");
+  client.send(get("/second"));
+  await upstream.takeThrough(endOfHead);
+  proxy.clock.advance(230);
+  assert.match(await client.takeThrough("upstream request timeout"), /^HTTP\/1\.1 504 Gateway Timeout\r\n/);
+  assert.deepEqual([origin.accepted, proxy.sample("naru_dead_connection_retries_total")], [1, 0]);
 });
 
 test("a try that takes too long is given up and retried; the last one is 504 UT,URX", async () => {

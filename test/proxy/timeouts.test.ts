@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { answer, endOfHead, get, ok } from "../support/messages.ts";
+import { answer, endOfHead, get, ok, okRelayed, post } from "../support/messages.ts";
 import { eventually, nextTurn, startProxy } from "../support/proxy-under-test.ts";
 import { RawOrigin } from "../support/raw-peer.ts";
 
@@ -99,7 +99,7 @@ test("a head that does not arrive in time is answered 408, however it trickles",
   assert.deepEqual(proxy.lastOutcome(), { code: 408, flags: "-", details: "request_header_timeout" });
 });
 
-test("an exchange in which nothing moves ends: SI", async () => {
+test("a complete request without an answer ends: 504 SI, as in Envoy, and the connection goes on", async () => {
   await using origin = await RawOrigin.start();
   await using proxy = await startProxy({ origins: [origin.port], options: { streamIdleTimeoutMs: 20_000 } });
   await using client = await proxy.connect();
@@ -107,7 +107,30 @@ test("an exchange in which nothing moves ends: SI", async () => {
   const upstream = await origin.connection();
   await upstream.takeThrough(endOfHead);
   proxy.clock.advance(21_000);
-  assert.match(await client.takeToEnd(), /^HTTP\/1\.1 408 Request Timeout\r\n.*stream timeout$/s);
+  const timedOut = await client.takeThrough("stream timeout");
+  assert.match(timedOut, /^HTTP\/1\.1 504 Gateway Timeout\r\n/);
+  assert.doesNotMatch(timedOut, /connection: close/);
+  assert.deepEqual(proxy.lastOutcome(), { code: 504, flags: "SI", details: "stream_idle_timeout" });
+  await upstream.takeToEnd();
+  client.send(get("/next"));
+  const next = await origin.connection();
+  await next.takeThrough(endOfHead);
+  next.send(ok("next"));
+  assert.equal(await client.takeThrough("\r\n\r\nnext"), okRelayed("next"));
+});
+
+test("half a request that stops moving ends: 408 SI", async () => {
+  await using origin = await RawOrigin.start();
+  await using proxy = await startProxy({ origins: [origin.port], options: { streamIdleTimeoutMs: 20_000 } });
+  await using client = await proxy.connect();
+  client.send(post("12345").slice(0, -2));
+  const upstream = await origin.connection();
+  await upstream.takeThrough("123");
+  proxy.clock.advance(21_000);
+  assert.match(
+    await client.takeToEnd(),
+    /^HTTP\/1\.1 408 Request Timeout\r\n.*connection: close\r\n.*stream timeout$/s,
+  );
   assert.deepEqual(proxy.lastOutcome(), { code: 408, flags: "SI", details: "stream_idle_timeout" });
   await upstream.takeToEnd();
 });

@@ -17,6 +17,7 @@ export function silentTransport(): Transport {
   const real = createNodeTransport();
   return {
     name: real.name,
+    batch: () => real.batch(),
     listen: (options, accept) => real.listen(options, accept),
     connect: (options, handler) =>
       options.host === silentAddress ? new SilentConnection(handler) : real.connect(options, handler),
@@ -68,6 +69,7 @@ export class SlowReaders {
     const real = createNodeTransport();
     this.transport = {
       name: real.name,
+      batch: () => real.batch(),
       connect: (options, handler) => real.connect(options, handler),
       listen: (options, accept) =>
         real.listen(options, (connection) => {
@@ -92,6 +94,7 @@ export function unflushedTransport(): Transport {
   const real = createNodeTransport();
   return {
     name: real.name,
+    batch: () => real.batch(),
     listen: (options, accept) => real.listen(options, accept),
     connect: (options, handler) => withMembers(real.connect(options, handler), { queuedBytes: 1 }),
   };
@@ -117,6 +120,7 @@ export class MeasuredTransport {
   constructor(real: Transport = createNodeTransport()) {
     this.transport = {
       name: real.name,
+      batch: () => real.batch(),
       connect: (options, handler) => this.#measured(real.connect(options, handler)),
       listen: (options, accept) =>
         real.listen(options, (connection) => {

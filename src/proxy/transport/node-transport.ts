@@ -7,6 +7,7 @@ import { Buffer } from "node:buffer";
 import { createServer, Socket, type AddressInfo, type Server } from "node:net";
 
 import { systemClock, type Clock } from "../../core/index.ts";
+import { eventBatch } from "./event-batch.ts";
 import type {
   Connection,
   ConnectionHandler,
@@ -39,6 +40,7 @@ export function createNodeTransport(clock: Clock = systemClock): Transport {
   const memory = new SharedMemory();
   return {
     name: "node",
+    batch: eventBatch,
     listen: (options, accept) => listen(memory, clock, options, accept),
     connect(options, handler) {
       const connection = new NodeConnection(memory, handler);

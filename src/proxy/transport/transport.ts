@@ -108,6 +108,11 @@ export interface ConnectOptions {
 export interface Transport {
   readonly name: "node" | "uring";
   /**
+   * Stays the same while one batch of events from the kernel is worked off, and grows with the next. What onData first
+   * delivers in the batch of a `send` was received before it, and so is no answer to it.
+   */
+  batch(): number;
+  /**
    * `accept` is called for each connection and returns its handler, or null to refuse it at once by RST. Rejects with
    * the system's error (EADDRINUSE, EACCES) when the address cannot be bound.
    */

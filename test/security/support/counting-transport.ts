@@ -25,6 +25,8 @@ export class CountingTransport implements Transport {
   listen: Transport["listen"] = (options, accept) =>
     this.#real.listen(options, (connection) => accept(new CountedConnection(connection, this)));
 
+  batch: Transport["batch"] = () => this.#real.batch();
+
   connect: Transport["connect"] = (options, handler) =>
     new CountedConnection(this.#real.connect(options, handler), this);
 }
