@@ -6,3 +6,4 @@ export { systemClock, type Cancel, type Clock, type Random } from "./clock.ts";
 export { Deadline, Deadlines } from "./deadlines.ts";
 export { errorTable, messageOf, NaruError, systemCodeOf, type ErrorCode, type ErrorSpec } from "./errors.ts";
 export { suggestWord } from "./suggest.ts";
+export * as ip from "./ip.ts";

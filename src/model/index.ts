@@ -3,6 +3,7 @@
 
 export * from "./limits.ts";
 export * from "./problem.ts";
+export type * from "./announce.ts";
 export type * from "./resources.ts";
 export * from "./retry-on.ts";
 export * from "./snapshot.ts";

@@ -7,7 +7,7 @@ import type { RetryOn } from "./retry-on.ts";
 
 export type Labels = Readonly<Record<string, string>>;
 
-interface ResourceBase extends ResourceRef {
+export interface ResourceBase extends ResourceRef {
   readonly labels: Labels;
   /** metadata.creationTimestamp in ms, or null. Istio's "oldest wins" uses it, then `order`. */
   readonly createdMs: number | null;
