@@ -17,7 +17,6 @@ import {
 } from "../../src/model/index.ts";
 import {
   createDataPlane,
-  createNodeTransport,
   defaultDataPlaneOptions,
   type DataPlane,
   type DataPlaneDeps,
@@ -26,6 +25,7 @@ import {
 import type { AccessLogRecord, ClusterStatus, Logger, RequestLabels } from "../../src/telemetry/port.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { connectRaw, type RawPeer } from "./raw-peer.ts";
+import { transportUnderTest } from "./transport-under-test.ts";
 
 export const webCluster = "outbound|80||web.default.svc.cluster.local";
 
@@ -49,7 +49,7 @@ export interface ProxySetup {
   /** Limits counted together with other data planes. */
   readonly sharedLimits?: DataPlaneDeps["sharedLimits"];
   readonly resolveHost?: (host: string) => Promise<readonly string[]>;
-  /** Stands between the data plane and the sockets (support/transports.ts). */
+  /** Stands between the data plane and the sockets (support/transports.ts); closed with the data plane. */
   readonly transport?: DataPlaneDeps["transport"];
 }
 
@@ -68,15 +68,17 @@ export class ProxyUnderTest implements AsyncDisposable {
   /** What the data plane finds the next time it looks. */
   memory: ReturnType<DataPlaneDeps["readMemory"]> = { heapUsed: 1, heapLimit: 100, processUsed: 1, processLimit: 100 };
   readonly dataPlane: DataPlane;
+  readonly #transport: DataPlaneDeps["transport"];
   readonly #setup: ProxySetup;
   #drained = false;
 
   constructor(setup: ProxySetup) {
     this.#setup = setup;
+    this.#transport = setup.transport ?? transportUnderTest.create();
     const series: RequestLabels[] = [];
     this.dataPlane = createDataPlane(
       {
-        transport: setup.transport ?? createNodeTransport(),
+        transport: this.#transport,
         clock: this.clock,
         random: setup.random ?? (() => 0),
         logger: this.#logger("proxy"),
@@ -180,6 +182,7 @@ export class ProxyUnderTest implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#drained) await this.dataPlane.stop();
+    await this.#transport.close();
     // Closing sockets takes turns of the loop, never time.
     for (let turn = 0; turn < 1_000 && this.sample("naru_downstream_connections_active") > 0; turn++) await nextTurn();
     for (const name of ["naru_exchanges_active", "naru_downstream_connections_active", "naru_deadlines_pending"]) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only way for a test to skip: because a foreign program is missing, and never under CI=true.
+// The only ways for a test to skip: a foreign program is missing, which fails under CI=true, or the kernel forbids what
+// is to be tested.
 
 import type { TestContext } from "node:test";
 
 import { findTool, testTools, type Environment, type TestTool } from "./tools.ts";
+import type { TransportKind } from "./transport-under-test.ts";
 
 /**
  * The absolute path of a program, or null after marking the test as skipped; return from the test then.
@@ -16,4 +18,15 @@ export function requireTool(t: TestContext, tool: TestTool, environment: Environ
   if (environment["CI"] === "true") throw new Error(reason);
   t.skip(reason);
   return null;
+}
+
+/**
+ * Whether this transport can run here; marks the test as skipped otherwise, with the reason. Also under CI=true: what the
+ * kernel of the machine forbids cannot be installed.
+ */
+export function requireTransport(t: TestContext, { name, unavailable }: TransportKind): boolean {
+  const reason = unavailable();
+  if (reason === null) return true;
+  t.skip(`the ${name} transport cannot run here: ${reason}`);
+  return false;
 }

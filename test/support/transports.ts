@@ -3,24 +3,21 @@
 
 import { Buffer } from "node:buffer";
 
-import { createNodeTransport, type DataPlaneDeps } from "../../src/proxy/index.ts";
-
-type Transport = DataPlaneDeps["transport"];
-type Connection = ReturnType<Transport["connect"]>;
-type ConnectionHandler = Parameters<Transport["connect"]>[1];
+import { transportUnderTest, type Connection, type ConnectionHandler, type Transport } from "./transport-under-test.ts";
 
 /** TEST-NET-1 (RFC 5737): nobody answers a connect to it. */
 export const silentAddress = "192.0.2.1";
 
 /** Connects to `silentAddress` get no answer at all; everything else is real. */
 export function silentTransport(): Transport {
-  const real = createNodeTransport();
+  const real = transportUnderTest.create();
   return {
     name: real.name,
     batch: () => real.batch(),
     listen: (options, accept) => real.listen(options, accept),
     connect: (options, handler) =>
       options.host === silentAddress ? new SilentConnection(handler) : real.connect(options, handler),
+    close: () => real.close(),
   };
 }
 
@@ -66,11 +63,12 @@ export class SlowReaders {
   readonly #handlers = new Set<ConnectionHandler>();
 
   constructor() {
-    const real = createNodeTransport();
+    const real = transportUnderTest.create();
     this.transport = {
       name: real.name,
       batch: () => real.batch(),
       connect: (options, handler) => real.connect(options, handler),
+      close: () => real.close(),
       listen: (options, accept) =>
         real.listen(options, (connection) => {
           const send = (length: number): boolean => {
@@ -91,12 +89,13 @@ export class SlowReaders {
 
 /** Upstream connections that say they hold bytes the kernel did not take yet. */
 export function unflushedTransport(): Transport {
-  const real = createNodeTransport();
+  const real = transportUnderTest.create();
   return {
     name: real.name,
     batch: () => real.batch(),
     listen: (options, accept) => real.listen(options, accept),
     connect: (options, handler) => withMembers(real.connect(options, handler), { queuedBytes: 1 }),
+    close: () => real.close(),
   };
 }
 
@@ -117,11 +116,12 @@ export class MeasuredTransport {
   maxQueuedBytes = 0;
   receivedBytes = 0;
 
-  constructor(real: Transport = createNodeTransport()) {
+  constructor(real: Transport = transportUnderTest.create()) {
     this.transport = {
       name: real.name,
       batch: () => real.batch(),
       connect: (options, handler) => this.#measured(real.connect(options, handler)),
+      close: () => real.close(),
       listen: (options, accept) =>
         real.listen(options, (connection) => {
           const handler = accept(this.#measured(connection));

@@ -4,7 +4,7 @@
 // not take all of it at once.
 
 import { Buffer } from "node:buffer";
-import { createServer, Socket, type AddressInfo, type Server } from "node:net";
+import { createServer, Socket, type Server } from "node:net";
 
 import { systemClock, type Clock } from "../../core/index.ts";
 import { eventBatch } from "./event-batch.ts";
@@ -26,6 +26,7 @@ const maxClosingTurns = 4_096;
 /** Turns within which a short one may be hoped for. */
 const patientTurns = 256;
 const shortTurnMs = 0.1;
+const nothing = Buffer.alloc(0);
 /** TCP keep-alive finds peers that vanished without a word. */
 const socketOptions = {
   allowHalfOpen: true,
@@ -35,7 +36,7 @@ const socketOptions = {
   keepAliveInitialDelay: 60_000,
 } as const;
 
-/** Works everywhere Node does; plain TCP over IPv4 and IPv6. */
+/** Works everywhere Node does; plain TCP over IPv4 and IPv6, and Unix sockets. */
 export function createNodeTransport(clock: Clock = systemClock): Transport {
   const memory = new SharedMemory();
   return {
@@ -47,13 +48,16 @@ export function createNodeTransport(clock: Clock = systemClock): Transport {
       connection.open(options);
       return connection;
     },
+    close: () => memory.untilUnused(),
   };
 }
 
-/** The two buffers of a thread. */
+/** The two buffers of a thread, and how many connections use them. */
 class SharedMemory {
   readonly readBuffer: Buffer = Buffer.allocUnsafeSlow(readBufferBytes);
   #writeBuffer: Buffer = Buffer.allocUnsafeSlow(writeBufferBytes);
+  #users = 0;
+  #onUnused: (() => void) | null = null;
 
   reserve(bytes: number): Buffer {
     if (bytes > this.#writeBuffer.length) this.#writeBuffer = Buffer.allocUnsafeSlow(bytes);
@@ -68,61 +72,88 @@ class SharedMemory {
   giveUp(): void {
     this.#writeBuffer = Buffer.allocUnsafeSlow(writeBufferBytes);
   }
+
+  take(): void {
+    this.#users++;
+  }
+
+  leave(): void {
+    this.#users--;
+    if (this.#users === 0) this.#onUnused?.();
+  }
+
+  untilUnused(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (this.#users === 0) resolve();
+    else this.#onUnused = resolve;
+    return promise;
+  }
 }
 
 class NodeConnection implements Connection {
   readonly #memory: SharedMemory;
   #handler: ConnectionHandler | null;
   #socket: Socket | null = null;
-  #closed = false;
+  #connected = false;
   #paused = false;
+  /** `send` returned false, and the socket's drain is to be passed on. */
+  #blocked = false;
+  /** `end` was called: nothing more is sent. */
+  #ended = false;
+  /** `close` or `destroy` was called: the handler hears of nothing but the close. */
+  #leaving = false;
+  #closed = false;
+  /** The peer's FIN was read in the moment of a pause. */
+  #heldEnd = false;
   #error: Error | null = null;
   remoteAddress = "";
   remotePort = 0;
+  localAddress = "";
+  localPort = 0;
 
   constructor(memory: SharedMemory, handler: ConnectionHandler | null) {
     this.#memory = memory;
     this.#handler = handler;
   }
 
-  get localAddress(): string {
-    return plainAddress(this.#socket?.localAddress ?? "");
-  }
-
-  get localPort(): number {
-    return this.#socket?.localPort ?? 0;
-  }
-
   get queuedBytes(): number {
-    return this.#socket?.writableLength ?? 0;
+    return this.#closed ? 0 : (this.#socket?.writableLength ?? 0);
   }
 
-  open(options: ConnectOptions): void {
+  open({ host, port }: ConnectOptions): void {
     const socket = new Socket({ ...socketOptions, onread: this.#onread() });
-    this.remoteAddress = options.host;
-    this.remotePort = options.port;
+    const isUnix = isUnixPath(host);
+    this.remoteAddress = host;
+    this.remotePort = isUnix ? 0 : port;
     this.#attach(socket);
-    socket.on("connect", () => this.#handler?.onConnect());
-    socket.connect({ host: options.host, port: options.port });
+    socket.on("connect", () => {
+      this.#connected = true;
+      this.#rememberOurEnd(socket);
+      if (!this.#leaving) this.#handler?.onConnect();
+    });
+    socket.connect(isUnix ? { path: host } : { host, port });
   }
 
   /** Takes over a socket that a server accepted. */
   adopt(accepted: Socket, server: Server, accept: (connection: Connection) => ConnectionHandler | null): void {
     this.remoteAddress = plainAddress(accepted.remoteAddress ?? "");
     this.remotePort = accepted.remotePort ?? 0;
-    this.#socket = accepted;
+    this.#rememberOurEnd(accepted);
     const handler = accept(this);
     if (handler === null) {
       this.#closed = true;
       accepted.on("error", ignoreRefusedPeer);
-      accepted.resetAndDestroy();
+      this.#reset(accepted);
       return;
     }
     this.#handler = handler;
+    this.#connected = true;
     const handle = takeHandle(accepted, server);
     if (handle === null) {
       this.#attach(accepted);
-      accepted.on("data", (bytes: Buffer) => this.#handler?.onData(bytes, 0, bytes.length));
+      accepted.on("data", (bytes: Buffer) => {
+        if (!this.#leaving) this.#handler?.onData(bytes, 0, bytes.length);
+      });
       accepted.resume();
       return;
     }
@@ -137,53 +168,98 @@ class NodeConnection implements Connection {
 
   send(length: number): boolean {
     const socket = this.#socket;
-    if (socket === null || this.#closed) return true;
+    if (socket === null || !this.#connected || this.#ended || this.#leaving || this.#closed) return true;
+    if (length === 0) return !this.#blocked;
     socket.write(this.#memory.written(length));
     const queued = socket.writableLength;
     if (queued === 0) return true;
     this.#memory.giveUp();
-    return queued < highWaterBytes;
+    if (queued < highWaterBytes) return true;
+    this.#blocked = true;
+    return false;
   }
 
   pause(): void {
     this.#paused = true;
-    this.#socket?.pause();
+    if (!this.#leaving) this.#socket?.pause();
   }
 
   resume(): void {
     this.#paused = false;
+    if (this.#leaving) return;
     this.#socket?.resume();
+    if (this.#heldEnd) process.nextTick(() => this.#releaseEnd());
   }
 
   end(): void {
-    this.#socket?.end();
+    if (!this.#connected) {
+      this.destroy(false);
+      return;
+    }
+    if (this.#ended || this.#leaving || this.#closed) return;
+    this.#ended = true;
+    this.#afterFlush((socket) => {
+      if (!this.#leaving) socket.end();
+    });
   }
 
   close(): void {
-    this.#socket?.destroySoon();
+    if (this.#leaving || this.#closed) return;
+    if (!this.#connected) {
+      this.destroy(false);
+      return;
+    }
+    this.#leaving = true;
+    this.#afterFlush((socket) => socket.destroy());
   }
 
-  destroy(reset: boolean): void {
+  destroy(abort: boolean): void {
     const socket = this.#socket;
     if (socket === null || this.#closed) return;
-    if (reset && !socket.connecting) socket.resetAndDestroy();
-    else socket.destroy();
+    this.#leaving = true;
+    if (!abort || !this.#connected) socket.destroy();
+    // libuv cannot reset what it is about to shut down. The flush is over by then, so this takes one turn.
+    else if (socket.writableEnded && !socket.writableFinished) socket.once("finish", () => this.#reset(socket));
+    else this.#reset(socket);
+  }
+
+  /**
+   * What the stream's own end() and destroySoon() do, but libuv hears of a shutdown only when there is nothing left to
+   * flush: until then it refuses to reset, and `destroy` must be able to.
+   */
+  #afterFlush(action: (socket: Socket) => void): void {
+    const socket = this.#socket!;
+    if (socket.writableLength === 0) {
+      action(socket);
+      return;
+    }
+    socket.write(nothing, (error) => {
+      if (!error) action(socket);
+    });
   }
 
   #onread(): { buffer: Buffer; callback: (length: number, bytes: Buffer) => boolean } {
     return {
       buffer: this.#memory.readBuffer,
       callback: (length, bytes) => {
-        this.#handler?.onData(bytes, 0, length);
-        return !this.#paused;
+        if (!this.#leaving) this.#handler?.onData(bytes, 0, length);
+        return !this.#paused || this.#leaving;
       },
     };
   }
 
   #attach(socket: Socket): void {
     this.#socket = socket;
-    socket.on("drain", () => this.#handler?.onDrain());
-    socket.on("end", () => this.#handler?.onEnd());
+    this.#memory.take();
+    socket.on("drain", () => {
+      if (!this.#blocked) return;
+      this.#blocked = false;
+      if (!this.#ended && !this.#leaving) this.#handler?.onDrain();
+    });
+    socket.on("end", () => {
+      this.#heldEnd = true;
+      this.#releaseEnd();
+    });
     socket.on("error", (error) => {
       this.#error = error;
     });
@@ -191,8 +267,27 @@ class NodeConnection implements Connection {
       const handler = this.#handler;
       this.#closed = true;
       this.#handler = null;
-      handler?.onClose(this.#error);
+      this.#memory.leave();
+      handler?.onClose(this.#leaving ? null : this.#error);
     });
+  }
+
+  #releaseEnd(): void {
+    if (!this.#heldEnd || this.#paused) return;
+    this.#heldEnd = false;
+    if (!this.#leaving) this.#handler?.onEnd();
+  }
+
+  /** Closes by RST where there is such a thing: where there are ports. */
+  #reset(socket: Socket): void {
+    if (this.remotePort === 0) socket.destroy();
+    else socket.resetAndDestroy();
+  }
+
+  /** Asked of the kernel while it still knows: the address of a connection is logged when it is gone. */
+  #rememberOurEnd(socket: Socket): void {
+    this.localAddress = plainAddress(socket.localAddress ?? "");
+    this.localPort = socket.localPort ?? 0;
   }
 }
 
@@ -210,7 +305,8 @@ async function listen(
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
   const { host, port, backlog, reusePort } = options;
-  server.listen({ host: host === "" ? "::" : host, port, backlog, reusePort }, resolve);
+  const where = isUnixPath(host) ? { path: host } : { host: host === "" ? "::" : host, port, reusePort };
+  server.listen({ ...where, backlog }, resolve);
   try {
     await promise;
   } catch (error) {
@@ -222,10 +318,11 @@ async function listen(
   }
   server.removeListener("error", reject);
   server.on("error", options.onAcceptError);
-  const bound = server.address() as AddressInfo;
+  const bound = server.address();
+  const { address, port: boundPort } = typeof bound === "string" || bound === null ? { address: host, port: 0 } : bound;
   return {
-    address: bound.address,
-    port: bound.port,
+    address,
+    port: boundPort,
     async close() {
       await untilQuiet(clock, () => accepted);
       server.close();
@@ -266,6 +363,10 @@ function takeHandle(accepted: Socket, server: Server): object | null {
   Reflect.set(accepted, "_handle", null);
   Reflect.set(accepted, "_server", null);
   return handle;
+}
+
+function isUnixPath(host: string): boolean {
+  return host.startsWith("/");
 }
 
 /** IPv4 addresses seen through an IPv6 socket lose their `::ffff:`. */

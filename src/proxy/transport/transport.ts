@@ -122,4 +122,9 @@ export interface Transport {
   ): Promise<TransportListener>;
   /** Starts connecting; onConnect or onClose tells the outcome, never before this returns. */
   connect(options: ConnectOptions, handler: ConnectionHandler): Connection;
+  /**
+   * Gives back what the transport itself holds of the system. Call it once, last: after every listener's `close` and
+   * with every connection closed or destroyed; waits for the onClose of those that are not through yet.
+   */
+  close(): Promise<void>;
 }

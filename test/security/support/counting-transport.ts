@@ -3,10 +3,7 @@
 
 import type { Buffer } from "node:buffer";
 
-import { createNodeTransport, type DataPlaneDeps } from "../../../src/proxy/index.ts";
-
-type Transport = DataPlaneDeps["transport"];
-type Connection = ReturnType<Transport["connect"]>;
+import { transportUnderTest, type Connection, type Transport } from "../../support/transport-under-test.ts";
 
 export class CountingTransport implements Transport {
   readonly name;
@@ -16,7 +13,7 @@ export class CountingTransport implements Transport {
   reservedBytes = 0;
   /** Most that any one connection has held back at a time. */
   mostQueuedBytes = 0;
-  readonly #real = createNodeTransport();
+  readonly #real = transportUnderTest.create();
 
   constructor() {
     this.name = this.#real.name;
@@ -29,6 +26,8 @@ export class CountingTransport implements Transport {
 
   connect: Transport["connect"] = (options, handler) =>
     new CountedConnection(this.#real.connect(options, handler), this);
+
+  close: Transport["close"] = () => this.#real.close();
 }
 
 class CountedConnection implements Connection {

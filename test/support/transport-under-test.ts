@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which transport the suites run over: NARU_TEST_TRANSPORT=node|uring, node when it is not set. The only place that
+// reads it, and that knows which transports there are.
+
+import { createNodeTransport, type DataPlaneDeps } from "../../src/proxy/index.ts";
+
+export type Transport = DataPlaneDeps["transport"];
+export type Connection = ReturnType<Transport["connect"]>;
+export type ConnectionHandler = Parameters<Transport["connect"]>[1];
+export type ListenOptions = Parameters<Transport["listen"]>[0];
+export type Listener = Awaited<ReturnType<Transport["listen"]>>;
+
+export interface TransportKind {
+  readonly name: Transport["name"];
+  /** Whoever makes one closes it. */
+  readonly create: () => Transport;
+  /** Why it cannot run here, or null. */
+  readonly unavailable: () => string | null;
+}
+
+/** All there are; the contract suite runs over each. */
+export const transportKinds: readonly TransportKind[] = [
+  { name: "node", create: () => createNodeTransport(), unavailable: () => null },
+];
+
+/** What every other suite runs over, and tests give to programs as `--transport`. */
+export const transportUnderTest: TransportKind = kindOf(process.env["NARU_TEST_TRANSPORT"]);
+
+function kindOf(wanted: string | undefined): TransportKind {
+  const name = wanted === undefined || wanted === "" ? "node" : wanted;
+  const kind = transportKinds.find((candidate) => candidate.name === name);
+  if (kind === undefined) throw new Error(`NARU_TEST_TRANSPORT=${name}: there is no such transport`);
+  const reason = kind.unavailable();
+  if (reason !== null) throw new Error(`NARU_TEST_TRANSPORT=${name}: ${reason}`);
+  return kind;
+}
