@@ -7,3 +7,4 @@ export { Deadline, Deadlines } from "./deadlines.ts";
 export { errorTable, messageOf, NaruError, systemCodeOf, type ErrorCode, type ErrorSpec } from "./errors.ts";
 export { suggestWord } from "./suggest.ts";
 export * as ip from "./ip.ts";
+export * as writers from "./writers.ts";

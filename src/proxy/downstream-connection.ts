@@ -4,6 +4,8 @@
 import { Buffer } from "node:buffer";
 
 import { formatHostPort } from "../core/index.ts";
+import type { ByteRange } from "../telemetry/port.ts";
+import { asciiRange } from "./access-log-view.ts";
 import { grown, messageState, noBytes, type Exchange } from "./exchange.ts";
 import { carriageReturn, lineFeed } from "./http1/bytes.ts";
 import type { LimitName } from "../model/index.ts";
@@ -54,8 +56,9 @@ export class DownstreamConnection implements ConnectionHandler {
   /** Bytes of empty lines since the last request; odd between the two of a line. */
   #emptyLineBytes = 0;
   #consuming = false;
-  #localText: string | null = null;
-  #remoteText: string | null = null;
+  #localText: ByteRange | null = null;
+  #remoteText: ByteRange | null = null;
+  #remoteAddress: ByteRange | null = null;
 
   constructor(connection: Connection, listener: Listener, events: DownstreamEvents, nowMs: number) {
     this.connection = connection;
@@ -65,13 +68,18 @@ export class DownstreamConnection implements ConnectionHandler {
   }
 
   /** `address:port` of our end; made once, for the access log. */
-  get localText(): string {
-    return (this.#localText ??= formatHostPort(this.connection.localAddress, this.connection.localPort));
+  get localText(): ByteRange {
+    return (this.#localText ??= asciiRange(formatHostPort(this.connection.localAddress, this.connection.localPort)));
   }
 
   /** `address:port` of the client. */
-  get remoteText(): string {
-    return (this.#remoteText ??= formatHostPort(this.connection.remoteAddress, this.connection.remotePort));
+  get remoteText(): ByteRange {
+    return (this.#remoteText ??= asciiRange(formatHostPort(this.connection.remoteAddress, this.connection.remotePort)));
+  }
+
+  /** The client's address alone. */
+  get remoteAddress(): ByteRange {
+    return (this.#remoteAddress ??= asciiRange(this.connection.remoteAddress));
   }
 
   onConnect(): void {

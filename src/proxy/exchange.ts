@@ -7,6 +7,7 @@ import { Buffer } from "node:buffer";
 import { Deadline } from "../core/index.ts";
 import type { TrafficOptions } from "../model/index.ts";
 import type { CompiledRoute, RequestView } from "../router/index.ts";
+import type { ByteRange } from "../telemetry/port.ts";
 import type { Cluster } from "./cluster.ts";
 import type { DownstreamConnection } from "./downstream-connection.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -105,7 +106,7 @@ export class Exchange implements RequestView {
   replyBytes = 0;
   replyBodyBytes = 0;
   /** Our end of the upstream connection; only filled for the access log. */
-  upstreamLocal: string | null = null;
+  upstreamLocal: ByteRange | null = null;
   #authority: string | null = null;
 
   constructor(options: ExchangeOptions, timers: ExchangeTimers) {

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The last stage of every exchange, exactly once: metrics and access log. The common case finds its metric series by
-// one lookup on the endpoint; strings are made only when an access log wants them.
+// one lookup on the endpoint.
 
 import { unknownWorkload, type ProxyIdentity, type ServiceIdentity } from "../model/index.ts";
-import type { AccessLog, AccessLogRecord, RequestMetrics } from "../telemetry/port.ts";
-import { messageState, type Exchange } from "./exchange.ts";
-import { HeaderId, type RequestHead } from "./http1/index.ts";
+import type { AccessLog, RequestMetrics } from "../telemetry/port.ts";
+import { AccessLogView } from "./access-log-view.ts";
+import type { Exchange } from "./exchange.ts";
 
 const unknownService: ServiceIdentity = { host: "unknown", name: "unknown", namespace: "unknown" };
 
 export class ExchangeRecorder {
   readonly #metrics: RequestMetrics;
   readonly #accessLog: AccessLog | null;
+  readonly #view = new AccessLogView();
   readonly #identity: ProxyIdentity;
 
   constructor(metrics: RequestMetrics, accessLog: AccessLog | null, identity: ProxyIdentity) {
@@ -25,7 +26,7 @@ export class ExchangeRecorder {
     const received = exchange.requestHeadBytes + exchange.requestBody.payloadBytes;
     const sent = exchange.responseHeadBytes + exchange.replyBytes + exchange.responseBody.payloadBytes;
     this.#metrics.record(this.#series(exchange), durationMs, received, sent);
-    if (this.#accessLog !== null) this.#accessLog.write(accessLogRecord(exchange, durationMs));
+    if (this.#accessLog !== null) this.#accessLog.write(this.#view.of(exchange, durationMs));
   }
 
   #series(exchange: Exchange): number {
@@ -54,49 +55,4 @@ export class ExchangeRecorder {
       connectionSecurityPolicy: "unknown",
     });
   }
-}
-
-function accessLogRecord(exchange: Exchange, durationMs: number): AccessLogRecord {
-  const head = exchange.requestParser.head;
-  const downstream = exchange.downstream!;
-  const parsed = exchange.requestState !== messageState.head;
-  const atEdge = downstream.listener.role === "gateway";
-  const forwardedFor = parsed ? valueOf(head, HeaderId.xForwardedFor) : null;
-  const requestId = atEdge || !parsed ? null : valueOf(head, HeaderId.xRequestId);
-  return {
-    startWallMs: exchange.startedWallMs,
-    method: parsed ? head.method : null,
-    path: parsed ? head.target() : null,
-    protocol: parsed ? (head.minorVersion === 1 ? "HTTP/1.1" : "HTTP/1.0") : null,
-    responseCode: exchange.responseCode,
-    responseFlags: exchange.flags,
-    responseCodeDetails: exchange.details,
-    connectionTerminationDetails: null,
-    upstreamTransportFailureReason: exchange.failureReason,
-    bytesReceived: exchange.requestBody.payloadBytes,
-    bytesSent: exchange.responseStarted ? exchange.responseBody.payloadBytes : exchange.replyBodyBytes,
-    durationMs,
-    upstreamServiceTimeMs: exchange.upstreamServiceMs < 0 ? null : exchange.upstreamServiceMs,
-    // The value as forwarded, which is what operators follow from hop to hop.
-    xForwardedFor: atEdge ? joined(forwardedFor, downstream.connection.remoteAddress) : forwardedFor,
-    userAgent: parsed ? valueOf(head, HeaderId.userAgent) : null,
-    requestId: parsed ? (requestId ?? exchange.requestId.toString("latin1")) : null,
-    authority: parsed ? exchange.authority() : null,
-    upstreamHost: exchange.endpoint?.key ?? null,
-    upstreamCluster: exchange.clusterName,
-    upstreamLocalAddress: exchange.upstreamLocal,
-    downstreamLocalAddress: downstream.localText,
-    downstreamRemoteAddress: downstream.remoteText,
-    requestedServerName: null,
-    routeName: exchange.route === null ? null : exchange.route.spec.name || "default",
-  };
-}
-
-function valueOf(head: RequestHead, id: number): string | null {
-  const index = head.find(id);
-  return index < 0 ? null : head.value(index);
-}
-
-function joined(list: string | null, last: string): string {
-  return list === null ? last : `${list},${last}`;
 }

@@ -3,6 +3,8 @@
 // pipeline does.
 
 import { Deadline, formatHostPort, type Deadlines } from "../core/index.ts";
+import type { ByteRange } from "../telemetry/port.ts";
+import { asciiRange } from "./access-log-view.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Exchange } from "./exchange.ts";
@@ -50,7 +52,7 @@ export class UpstreamConnection implements ConnectionHandler {
   #receiving = false;
   #paused = false;
   #released = false;
-  #localText: string | null = null;
+  #localText: ByteRange | null = null;
 
   constructor(cluster: Cluster, endpoint: Endpoint, events: UpstreamEvents, deadlines: Deadlines) {
     this.cluster = cluster;
@@ -67,8 +69,8 @@ export class UpstreamConnection implements ConnectionHandler {
   }
 
   /** `address:port` of our end; made once, for the access log. */
-  get localText(): string {
-    return (this.#localText ??= formatHostPort(this.connection.localAddress, this.connection.localPort));
+  get localText(): ByteRange {
+    return (this.#localText ??= asciiRange(formatHostPort(this.connection.localAddress, this.connection.localPort)));
   }
 
   get closed(): boolean {

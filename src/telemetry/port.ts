@@ -44,12 +44,25 @@ export interface RequestMetrics {
   record(series: number, durationMs: number, requestBytes: number, responseBytes: number): void;
 }
 
-/** One finished exchange, as Envoy's access log names its parts. null = not known, written `-`. */
+/** Text as latin1 in somebody's memory: `bytes[start, end)`. */
+export interface ByteRange {
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * One finished exchange, as Envoy's access log names its parts. null = not known, written `-`.
+ *
+ * A view, which its owner fills anew for every exchange: it and the bytes it points to are valid during `write` only.
+ * What many exchanges have in common is a string, so that a log sees by identity that it knows it; what differs from one
+ * to the next is bytes where they were received, so that nobody makes strings of them.
+ */
 export interface AccessLogRecord {
   readonly startWallMs: number;
   readonly method: string | null;
   /** As received, query included. */
-  readonly path: string | null;
+  readonly path: ByteRange | null;
   readonly protocol: string | null;
   /** 0 when no response was sent. */
   readonly responseCode: number;
@@ -62,19 +75,20 @@ export interface AccessLogRecord {
   readonly bytesSent: number;
   readonly durationMs: number;
   readonly upstreamServiceTimeMs: number | null;
-  readonly xForwardedFor: string | null;
-  readonly userAgent: string | null;
-  readonly requestId: string | null;
-  readonly authority: string | null;
+  readonly xForwardedFor: ByteRange | null;
+  readonly userAgent: ByteRange | null;
+  readonly requestId: ByteRange | null;
+  readonly authority: ByteRange | null;
   readonly upstreamHost: string | null;
   readonly upstreamCluster: string | null;
-  readonly upstreamLocalAddress: string | null;
-  readonly downstreamLocalAddress: string | null;
-  readonly downstreamRemoteAddress: string | null;
+  readonly upstreamLocalAddress: ByteRange | null;
+  readonly downstreamLocalAddress: ByteRange | null;
+  readonly downstreamRemoteAddress: ByteRange | null;
   readonly requestedServerName: string | null;
   readonly routeName: string | null;
 }
 
+/** Hot path: once per exchange. `write` allocates nothing and keeps nothing of the record. */
 export interface AccessLog {
   write(record: AccessLogRecord): void;
 }

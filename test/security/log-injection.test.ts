@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { createAccessLog, type ByteSink } from "../../src/telemetry/index.ts";
+import { accessLogRecord } from "../support/access-log-record.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { Arena } from "./support/arena.ts";
 
@@ -56,7 +57,7 @@ async function logOf(format: "text" | "json"): Promise<{ lines: string[]; expect
     client.send(payload);
     await client.takeThrough("\r\n\r\n");
   }
-  for (const record of arena.proxy.accessLog) log.write(record);
+  for (const logged of arena.proxy.accessLog) log.write(accessLogRecord(logged));
   await log.close();
   const text = Buffer.concat(written).toString("latin1");
   assert.match(text, /^[\x20-\x7e\n]*$/, "printable ASCII and line ends");

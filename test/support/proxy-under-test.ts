@@ -22,7 +22,8 @@ import {
   type DataPlaneDeps,
   type DataPlaneOptions,
 } from "../../src/proxy/index.ts";
-import type { AccessLogRecord, ClusterStatus, Logger, RequestLabels } from "../../src/telemetry/port.ts";
+import type { ClusterStatus, Logger, RequestLabels } from "../../src/telemetry/port.ts";
+import { loggedExchange, type LoggedExchange } from "./access-log-record.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { connectRaw, type RawPeer } from "./raw-peer.ts";
 import { transportUnderTest } from "./transport-under-test.ts";
@@ -63,7 +64,7 @@ export interface Outcome {
 export class ProxyUnderTest implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly exchanges: RecordedExchange[] = [];
-  readonly accessLog: AccessLogRecord[] = [];
+  readonly accessLog: LoggedExchange[] = [];
   readonly logs: { readonly level: string; readonly message: string; readonly fields: object }[] = [];
   /** What the data plane finds the next time it looks. */
   memory: ReturnType<DataPlaneDeps["readMemory"]> = { heapUsed: 1, heapLimit: 100, processUsed: 1, processLimit: 100 };
@@ -88,7 +89,7 @@ export class ProxyUnderTest implements AsyncDisposable {
             this.exchanges.push({ labels: series[index]!, durationMs, requestBytes, responseBytes });
           },
         },
-        accessLog: { write: (record) => this.accessLog.push(record) },
+        accessLog: { write: (record) => this.accessLog.push(loggedExchange(record)) },
         sharedLimits: setup.sharedLimits ?? null,
         resolveHost:
           setup.resolveHost ?? (async (host) => (await lookup(host, { all: true })).map(({ address }) => address)),

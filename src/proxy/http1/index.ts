@@ -2,6 +2,8 @@
 // The HTTP/1.1 codec: bytes to heads and bodies, and the few writers that turn them into bytes again. Sans-I/O: no
 // socket, no timer, no clock.
 
+import { writers } from "../../core/index.ts";
+
 export { BodyDecoder } from "./body-decoder.ts";
 export { HeaderId } from "./header-id.ts";
 export { complete, failed, headLimits, needMore, type HeadLimits, type ParseStatus } from "./limits.ts";
@@ -9,4 +11,6 @@ export { RequestHeadParser } from "./request-head-parser.ts";
 export type { RequestHead } from "./request-head.ts";
 export { ResponseHeadParser } from "./response-head-parser.ts";
 export type { BodyKind, ResponseHead } from "./response-head.ts";
-export { chunkPrefixLength, copyBytes, writeAscii, writeChunkPrefix, writeDecimal } from "./writers.ts";
+export { chunkPrefixLength, writeAscii, writeChunkPrefix } from "./writers.ts";
+
+export const { copyBytes, writeDecimal } = writers;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writing into memory that somebody lends. Every function returns the new offset; the caller has seen to the room.
-// Short texts and ranges are written by a loop, long ones by the native call, whose fixed cost the loop undercuts
-// (bench/micro/head.bench.ts).
+// Writing into memory that somebody lends, like core/writers.ts: chunk framing and texts. Every function returns the new
+// offset; the caller has seen to the room.
 
+/** Shorter texts are written by a loop, which undercuts the fixed cost of the native call (bench/micro/head.bench.ts). */
 const longText = 24;
-const longRange = 32;
 
 /** Length of `writeChunkPrefix(n)`. */
 export function chunkPrefixLength(payloadBytes: number): number {
@@ -31,27 +30,6 @@ export function writeAscii(out: Buffer, at: number, text: string): number {
   if (length > longText) return at + out.write(text, at, length, "latin1");
   for (let index = 0; index < length; index++) out[at + index] = text.charCodeAt(index);
   return at + length;
-}
-
-/** Writes an integer from 0 to 2^53-1 in decimal. */
-export function writeDecimal(out: Buffer, at: number, value: number): number {
-  let digits = 1;
-  for (let bound = 10; value >= bound; bound *= 10) digits++;
-  const end = at + digits;
-  let rest = value;
-  for (let index = end - 1; index >= at; index--) {
-    const digit = rest % 10;
-    out[index] = 0x30 + digit;
-    rest = (rest - digit) / 10;
-  }
-  return end;
-}
-
-/** Copies `from[start, end)` to other memory. */
-export function copyBytes(from: Buffer, start: number, end: number, out: Buffer, at: number): number {
-  if (end - start > longRange) return at + from.copy(out, at, start, end);
-  for (let index = start; index < end; index++) out[at + index - start] = from[index]!;
-  return at + end - start;
 }
 
 function hexDigits(value: number): number {

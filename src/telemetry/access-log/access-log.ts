@@ -6,10 +6,11 @@
 //   write → [current chunk] → queue of full chunks → sink
 //               64 KiB          at most 4 MiB waiting
 
-import type { Cancel, Clock } from "../../core/index.ts";
+import { writers, type Cancel, type Clock } from "../../core/index.ts";
 import type { AccessLog, AccessLogRecord, SampleSource } from "../port.ts";
 import type { ByteSink } from "./byte-sink.ts";
 import { createJsonFormat, createTextFormat, type LineFormat } from "./line-formats.ts";
+import { LineWriter } from "./line-writer.ts";
 
 export interface AccessLogOptions {
   readonly format: "text" | "json";
@@ -50,6 +51,7 @@ export function createAccessLog(options: AccessLogOptions): BufferedAccessLog {
 class ChunkedLog implements BufferedAccessLog {
   readonly samples: SampleSource;
   readonly #format: LineFormat;
+  readonly #line = new LineWriter();
   readonly #sink: ByteSink;
   readonly #clock: Clock;
   readonly #queue: Chunk[] = [];
@@ -73,16 +75,17 @@ class ChunkedLog implements BufferedAccessLog {
 
   // HOT: once per exchange.
   write(record: AccessLogRecord): void {
-    const line = this.#format(record);
+    const line = this.#line;
+    line.clear();
+    this.#format(record, line);
     this.#lines++;
     const chunk = this.#chunkFor(line.length);
     if (chunk === null) {
       this.#dropped++;
       return;
     }
-    // Lines are ASCII: as many bytes as characters.
-    chunk.bytes.write(line, chunk.length, "latin1");
-    chunk.length += line.length;
+    // How long a line gets is known afterwards; copying it costs 3 % of making it, and chunks are filled to the end.
+    chunk.length = writers.copyBytes(line.bytes, 0, line.length, chunk.bytes, chunk.length);
     chunk.lines++;
   }
 

@@ -1,50 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values of the access log, made safe to stand in a line. Clients choose paths, hosts and headers, so a quote, a space or
-// a line break in them must not make a second field or a second line. The result is always printable ASCII, one byte per
-// character: bytes of unknown encoding (header values, RFC 9110 §5.5) have no better reading.
+// How values stand in a line. Clients choose paths, hosts and headers, so a quote, a space or a line break in them must
+// not make a second field or a second line. The result is always printable ASCII: bytes of unknown encoding (header
+// values, RFC 9110 §5.5) have no better reading.
 
-/** Longer values are cut; a head may be 60 KiB and each of its bytes four here. */
-const maxChars = 8192;
+import { Buffer } from "node:buffer";
 
-/** Everything but printable ASCII without quote and backslash; the space is fine between quotes. */
-const unsafeQuoted = /[^\x20\x21\x23-\x5b\x5d-\x7e]/g;
-const unsafeBare = /[^\x21\x23-\x5b\x5d-\x7e]/g;
-/** The same without `g`: test() of a global expression keeps state. */
-const isUnsafeQuoted = new RegExp(unsafeQuoted.source);
-const isUnsafeBare = new RegExp(unsafeBare.source);
+/** Longer values are cut; a head may be 60 KiB and each of its bytes six here. */
+export const maxValueChars = 8192;
+/** What one character becomes at most. */
+export const maxEscapeBytes = 6;
 
-/** For a field between quotes: `-` for null, `\xNN` for what is unsafe (nginx's escape, which log readers know). */
-export function quotedValue(text: string | null): string {
-  if (text === null) return "-";
-  return text.length <= maxChars && !isUnsafeQuoted.test(text) ? text : bounded(text).replace(unsafeQuoted, hexEscape);
+export interface ValueStyle {
+  /** 1 = the byte stands for itself. */
+  readonly plain: Uint8Array;
+  /** What stands on both sides of a value that is known. */
+  readonly quotes: Buffer;
+  readonly missing: Buffer;
+  /** "" would be no field at all and is written as if it were missing. */
+  readonly emptyIsMissing: boolean;
+  /** Writes a character, 0 to 0xffff, that is not plain: at most `maxEscapeBytes`. Returns the new offset. */
+  readonly escape: (out: Buffer, at: number, code: number) => number;
 }
 
-/** For a field that ends at a space: `-` also for "", and spaces escaped too. */
-export function bareValue(text: string | null): string {
-  if (text === null || text === "") return "-";
-  return text.length <= maxChars && !isUnsafeBare.test(text) ? text : bounded(text).replace(unsafeBare, hexEscape);
-}
+const quote = 0x22;
+const backslash = 0x5c;
+
+/** A field of the text format that ends at a space; `\xNN` for what is unsafe (nginx's escape, which log readers know). */
+export const bareStyle: ValueStyle = {
+  plain: plainBytes(0x21),
+  quotes: ascii(""),
+  missing: ascii("-"),
+  emptyIsMissing: true,
+  escape: escapeHex,
+};
+
+/** A field of the text format between quotes, where a space is fine. */
+export const quotedStyle: ValueStyle = {
+  plain: plainBytes(0x20),
+  quotes: ascii('"'),
+  missing: ascii('"-"'),
+  emptyIsMissing: false,
+  escape: escapeHex,
+};
 
 /** A JSON string literal, or `null`. */
-export function jsonValue(text: string | null): string {
-  if (text === null) return "null";
-  if (text.length <= maxChars && !isUnsafeQuoted.test(text)) return `"${text}"`;
-  return `"${bounded(text).replace(unsafeQuoted, jsonEscape)}"`;
+export const jsonStyle: ValueStyle = {
+  plain: plainBytes(0x20),
+  quotes: ascii('"'),
+  missing: ascii("null"),
+  emptyIsMissing: false,
+  escape: escapeJson,
+};
+
+/** Constant parts of lines. */
+export function ascii(text: string): Buffer {
+  return Buffer.from(text, "latin1");
 }
 
-function bounded(text: string): string {
-  return text.length <= maxChars ? text : text.slice(0, maxChars);
+/** Printable ASCII without quote and backslash. */
+function plainBytes(first: number): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, byte) =>
+    byte >= first && byte <= 0x7e && byte !== quote && byte !== backslash ? 1 : 0,
+  );
 }
 
-function hexEscape(character: string): string {
-  const code = character.charCodeAt(0);
-  return code < 0x100 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`;
+function escapeHex(out: Buffer, at: number, code: number): number {
+  if (code >= 0x100) return escapeUnicode(out, at, code);
+  out[at] = backslash;
+  out[at + 1] = 0x78;
+  out[at + 2] = hexDigit(code >> 4);
+  out[at + 3] = hexDigit(code);
+  return at + 4;
 }
 
-function jsonEscape(character: string): string {
-  return character === '"' || character === "\\" ? `\\${character}` : `\\u${hex(character.charCodeAt(0), 4)}`;
+function escapeJson(out: Buffer, at: number, code: number): number {
+  if (code !== quote && code !== backslash) return escapeUnicode(out, at, code);
+  out[at] = backslash;
+  out[at + 1] = code;
+  return at + 2;
 }
 
-function hex(code: number, digits: number): string {
-  return code.toString(16).toUpperCase().padStart(digits, "0");
+function escapeUnicode(out: Buffer, at: number, code: number): number {
+  out[at] = backslash;
+  out[at + 1] = 0x75;
+  for (let digit = 0; digit < 4; digit++) out[at + 2 + digit] = hexDigit(code >> (12 - 4 * digit));
+  return at + 6;
+}
+
+/** Of the lowest four bits. */
+function hexDigit(value: number): number {
+  const digit = value & 15;
+  return digit < 10 ? 0x30 + digit : 0x37 + digit;
 }

@@ -9,11 +9,11 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 
 import { createLogger, createTelemetry, defaultMaxSeries } from "../../../src/telemetry/index.ts";
-import type { AccessLogRecord } from "../../../src/telemetry/port.ts";
+import { accessLogRecord } from "../../support/access-log-record.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { parseExposition } from "./exposition.ts";
 
-const record: AccessLogRecord = {
+const record = accessLogRecord({
   startWallMs: 0,
   method: "GET",
   path: "/",
@@ -38,7 +38,7 @@ const record: AccessLogRecord = {
   downstreamRemoteAddress: null,
   requestedServerName: null,
   routeName: null,
-};
+});
 
 function setUp(accessLog: Parameters<typeof createTelemetry>[0]["accessLog"]) {
   const clock = new FakeClock();

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a line of the access log is put together, in bytes from the start: a log at full load would otherwise make two
+// dozen strings per exchange, and the garbage of that cost more than the formatting (docs/performance.md).
+
+import { Buffer } from "node:buffer";
+
+import { writers } from "../../core/index.ts";
+import type { ByteRange } from "../port.ts";
+import { maxEscapeBytes, maxValueChars, type ValueStyle } from "./escape.ts";
+
+/** More than an ordinary line; one of cut values only grows it to some hundred KiB. */
+const initialBytes = 4096;
+/** Digits of 2^53, a sign and some. */
+const numberBytes = 24;
+/** Longer texts are written anew each time. */
+const maxRememberedBytes = 256;
+
+/** A text as it was written last: what exchanges have in common is a pointer comparison and a copy. */
+export class RememberedText {
+  readonly style: ValueStyle;
+  text: string | null = null;
+  length: number;
+  readonly bytes: Buffer = Buffer.allocUnsafeSlow(maxRememberedBytes);
+
+  constructor(style: ValueStyle) {
+    this.style = style;
+    this.length = writers.copyBytes(style.missing, 0, style.missing.length, this.bytes, 0);
+  }
+}
+
+/** HOT: everything here runs some thirty times per exchange. */
+export class LineWriter {
+  bytes: Buffer = Buffer.allocUnsafeSlow(initialBytes);
+  length = 0;
+
+  clear(): void {
+    this.length = 0;
+  }
+
+  byte(code: number): void {
+    this.#reserve(1);
+    this.bytes[this.length++] = code;
+  }
+
+  /** Bytes as they are. */
+  raw(bytes: Buffer): void {
+    this.#reserve(bytes.length);
+    this.length = writers.copyBytes(bytes, 0, bytes.length, this.bytes, this.length);
+  }
+
+  /** Any number below 2^53, its fraction cut off. */
+  integer(value: number): void {
+    this.#reserve(numberBytes);
+    let whole = Math.trunc(value);
+    if (whole < 0) {
+      this.bytes[this.length++] = 0x2d;
+      whole = -whole;
+    }
+    this.length = writers.writeDecimal(this.bytes, this.length, whole);
+  }
+
+  /** One value in its style, from where it was received. */
+  range(range: ByteRange | null, style: ValueStyle): void {
+    if (range === null || (range.end === range.start && style.emptyIsMissing)) {
+      this.raw(style.missing);
+      return;
+    }
+    const { bytes, start } = range;
+    const end = Math.min(range.end, start + maxValueChars);
+    const { plain, quotes } = style;
+    this.#reserve((end - start) * maxEscapeBytes + 2);
+    const out = this.bytes;
+    let at = this.length;
+    if (quotes.length > 0) out[at++] = quotes[0]!;
+    for (let index = start; index < end; index++) {
+      const byte = bytes[index]!;
+      if (plain[byte] === 1) out[at++] = byte;
+      else at = style.escape(out, at, byte);
+    }
+    if (quotes.length > 0) out[at++] = quotes[0]!;
+    this.length = at;
+  }
+
+  /** One value in its style that is often the one of the line before. */
+  remembered(text: string | null, last: RememberedText): void {
+    if (text !== last.text) {
+      this.#remember(text, last);
+      return;
+    }
+    this.#reserve(last.length);
+    this.length = writers.copyBytes(last.bytes, 0, last.length, this.bytes, this.length);
+  }
+
+  #remember(text: string | null, last: RememberedText): void {
+    const from = this.length;
+    this.#text(text, last.style);
+    const length = this.length - from;
+    if (length > maxRememberedBytes) return;
+    last.text = text;
+    last.length = writers.copyBytes(this.bytes, from, this.length, last.bytes, 0);
+  }
+
+  #text(text: string | null, style: ValueStyle): void {
+    if (text === null || (text === "" && style.emptyIsMissing)) {
+      this.raw(style.missing);
+      return;
+    }
+    const length = Math.min(text.length, maxValueChars);
+    const { plain, quotes } = style;
+    this.raw(quotes);
+    this.#reserve(length * maxEscapeBytes);
+    for (let index = 0; index < length; index++) {
+      const code = text.charCodeAt(index);
+      if (code < 0x100 && plain[code] === 1) this.bytes[this.length++] = code;
+      else this.length = style.escape(this.bytes, this.length, code);
+    }
+    this.raw(quotes);
+  }
+
+  #reserve(more: number): void {
+    if (this.length + more > this.bytes.length) this.#grow(more);
+  }
+
+  #grow(more: number): void {
+    const next = Buffer.allocUnsafeSlow(Math.max(this.length + more, this.bytes.length * 2));
+    this.bytes.copy(next, 0, 0, this.length);
+    this.bytes = next;
+  }
+}
