@@ -1,133 +1,204 @@
 // SPDX-License-Identifier: Apache-2.0
-// `node bench/soak.ts --minutes 10`: naru under load for a long time, with a reload every second. Every answer is
-// checked; what matters is that none is lost and that memory does not climb. Load and origin live in this process.
+// `node bench/soak.ts`: naru under load for a long time while its configuration changes. Every answer is checked; what
+// matters is that none is lost or routed by a version that is over, that memory does not climb, and that nothing is left.
 
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
-import { lostRequests, startLoad } from "../test/support/load.ts";
-import { LoadOrigin } from "../test/support/load-origin.ts";
+import { lostRequests, seededRandom, startLoad, type Load, type LoadResult } from "../test/support/load.ts";
+import { openFolder } from "./load/contest.ts";
+import { measureThroughput } from "./load/measure.ts";
+import { buildNaru, naruCommand, scrape } from "./load/naru.ts";
+import { Origin } from "./load/origin.ts";
 import { Child, freePort, proxyCore } from "./load/processes.ts";
+import { Faults } from "./soak/faults.ts";
+import { Versions } from "./soak/versions.ts";
 
 const help = `Usage: node bench/soak.ts [options]
 
-  --minutes N       how long (10)
-  --connections N   client connections (64)
-  --program FILE    what is run: src/main.ts or dist/main.js (src/main.ts)
+Keeps naru busy: connections whose answers are checked one by one, and wrk beside them for the rest of the core. Prints
+memory, requests and failures as it goes. Exit code 1 when a request failed, an answer came by a wrong route, memory
+climbs, or something is left when the load has stopped.
 
-Prints memory, requests and failures every 10 s. Exit code 1 when a request failed or memory climbs.
+  --minutes N            how long (10)
+  --reload-every MS      a change of routes, services and endpoints each so many milliseconds; 0 = never (1000)
+  --faults               also restart origins and abort requests at random
+  --connections N        connections whose answers are checked (16)
+  --wrk N                connections of wrk (64); 0 = none
+  --concurrency N        data-plane threads (1)
+  --sample-every S       seconds between two lines (10)
+
+NARU_PROGRAM=FILE runs another build of naru than this checkout's.
+
+Examples:
+  node bench/soak.ts --minutes 10
+  node bench/soak.ts --minutes 1 --reload-every 200
+  node bench/soak.ts --minutes 30 --faults
 `;
 
-const periodMs = 10_000;
-/** RssAnon may climb by so much in a minute, over the last two thirds of the run. */
+/** RssAnon may climb by so much in a minute, over the second half of the run. */
 const maxSlopeKiBPerMinute = 1_024;
+/** Of the second half; before, heaps of the new and the old generation are still finding their sizes. */
+const minJudgedSeconds = 120;
+const settleMs = 10_000;
 
 const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "10" },
-    connections: { type: "string", default: "64" },
-    program: { type: "string", default: "src/main.ts" },
+    "reload-every": { type: "string", default: "1000" },
+    faults: { type: "boolean", default: false },
+    connections: { type: "string", default: "16" },
+    wrk: { type: "string", default: "64" },
+    concurrency: { type: "string", default: "1" },
+    "sample-every": { type: "string", default: "10" },
     help: { type: "boolean", short: "h", default: false },
   },
 });
 
 if (values.help) process.stdout.write(help);
-else process.exitCode = await main(Number(values.minutes), Number(values.connections));
+else process.exitCode = await main();
 
-async function main(minutes: number, connections: number): Promise<number> {
-  const program = new URL(`../${values.program}`, import.meta.url).pathname;
-  const folder = mkdtempSync(join(tmpdir(), "naru-soak-"));
-  await using cleanUp = new AsyncDisposableStack();
-  cleanUp.defer(() => rmSync(folder, { recursive: true }));
-  const origin = cleanUp.use(await LoadOrigin.start({ bodyBytes: 1_024 }));
-  writeConfig(folder, 0, origin.port);
-  const port = await freePort();
-  const otherPorts = ["--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
-  const naru = cleanUp.use(
-    await Child.start("naru", String(proxyCore), port, [
-      ...[process.execPath, program, "gateway", join(folder, "config.yaml"), "--concurrency", "1"],
-      ...["--listen", `80=127.0.0.1:${port}`, ...otherPorts],
-    ]),
+async function main(): Promise<number> {
+  const seconds = Number(values.minutes) * 60;
+  buildNaru();
+  await using owned = new AsyncDisposableStack();
+  const directory = openFolder(owned);
+  const folder = join(directory, "config");
+  mkdirSync(folder);
+  const origin = owned.use(await Origin.start(directory));
+  const versions = owned.use(new Versions(folder, origin.port));
+  await versions.start();
+  const [port, statsPort] = [await freePort(), await freePort()];
+  const options = ["--stats-port", String(statsPort), "--concurrency", values.concurrency];
+  const command = naruCommand(join(folder, "config.yaml"), port, options);
+  const naru = owned.use(await Child.start("naru", String(proxyCore), port, command));
+
+  const load = owned.use(
+    startLoad({
+      port: () => port,
+      connections: Number(values.connections),
+      requestsPerConnection: 5_000,
+      request: (sequence) => versions.request(sequence),
+      check: (answer, request, connection) => versions.check(answer, request, connection),
+    }),
   );
-  const load = cleanUp.use(startLoad({ port: () => port, connections, requestsPerConnection: 5_000 }));
-  const samples: number[] = [];
-  print("     s    RssAnon KiB    requests/s    failures    reloads");
-  for (let second = 1, before = 0; second <= minutes * 60; second++) {
-    await wait(1_000);
-    writeConfig(folder, second, origin.port);
-    if ((second * 1_000) % periodMs !== 0) continue;
-    origin.executions.clear();
-    const { anonKiB } = naru.memory();
-    samples.push(anonKiB);
-    const rate = Math.round((load.answered - before) / (periodMs / 1_000));
-    before = load.answered;
-    print(
-      [
-        [second, 6],
-        [anonKiB, 15],
-        [rate, 14],
-        [load.failures.length, 12],
-        [second, 11],
-      ]
-        .map(column)
-        .join(""),
-    );
-  }
+  const wrk = { port, path: "/1k", connections: Number(values.wrk), seconds };
+  // Its errors, if any, are thrown when it is over.
+  const beside = wrk.connections > 0 ? measureThroughput(naru, origin, wrk) : Promise.resolve(null);
+  const besideDone = Promise.allSettled([beside]);
+  const failures = (): number => load.failures.length;
+  const faults = new Faults({ port, versions, random: seededRandom(1), failures });
+  if (values.faults) faults.start();
+
+  const samples = await watch({ naru, load, versions, faults, statsPort, seconds });
+  await faults[Symbol.asyncDispose]();
   const result = await load.stop();
-  const slope = slopePerMinute(samples.slice(Math.floor(samples.length / 3)));
-  const climbs = slope > maxSlopeKiBPerMinute;
-  print(`\n${result.answered} of ${result.requests} requests answered on ${result.connectionsOpened} connections`);
-  print(
-    `RssAnon ${samples[0]} → ${samples.at(-1)} KiB, ${Math.round(slope)} KiB per minute: ${climbs ? "climbs" : "flat"}`,
-  );
+  const [wrkOutcome] = await besideDone;
+  const left = await leftovers(statsPort);
+  print("");
+  if (wrkOutcome.status === "fulfilled" && wrkOutcome.value !== null)
+    print(`wrk beside: ${Math.round(wrkOutcome.value.requestsPerSecond * seconds)} requests, none failed`);
+  const broken = [
+    ...(wrkOutcome.status === "rejected" ? [`wrk beside: ${String(wrkOutcome.reason)}`] : []),
+    ...judgeRequests(result, faults),
+    ...judgeVersions(versions),
+    ...judgeMemory(samples),
+    ...left.map((line) => `left when the load has stopped: ${line}`),
+  ];
+  for (const line of broken) print(`MISS  ${line}`);
+  print(broken.length === 0 ? "all is well" : `${broken.length} misses`);
+  return broken.length === 0 ? 0 : 1;
+}
+
+interface Watched {
+  readonly naru: Child;
+  readonly load: Load;
+  readonly versions: Versions;
+  readonly faults: Faults;
+  readonly statsPort: number;
+  readonly seconds: number;
+}
+
+/** Changes the configuration and looks at memory until the time is up; KiB per sample. */
+async function watch({ naru, load, versions, faults, statsPort, seconds }: Watched): Promise<readonly number[]> {
+  const reloadMs = Number(values["reload-every"]);
+  const sampleMs = Number(values["sample-every"]) * 1_000;
+  const samples: number[] = [];
+  const startMs = performance.now();
+  print("     s  RssAnon KiB  CPU %  checked/s  failures  versions  in force  restarts  aborts");
+  let reloadAtMs = reloadMs > 0 ? reloadMs : Infinity;
+  let answeredBefore = 0;
+  let cpuBefore = naru.cpu().cpuMicroseconds;
+  for (let sampleAtMs = sampleMs; sampleAtMs <= seconds * 1_000;) {
+    const nextMs = Math.min(reloadAtMs, sampleAtMs);
+    await wait(Math.max(0, startMs + nextMs - performance.now()));
+    if (nextMs === reloadAtMs) {
+      versions.write(versions.written + 1);
+      reloadAtMs += reloadMs;
+    }
+    if (nextMs !== sampleAtMs) continue;
+    sampleAtMs += sampleMs;
+    // As Prometheus would.
+    await scrape(statsPort);
+    const { anonKiB } = naru.memory();
+    const { cpuMicroseconds } = naru.cpu();
+    samples.push(anonKiB);
+    const perSecond = (load.answered - answeredBefore) / (sampleMs / 1_000);
+    const cpuPercent = (cpuMicroseconds - cpuBefore) / (sampleMs * 10);
+    const counts = [versions.written, versions.seen.size, faults.restarts, faults.aborts];
+    const numbers = [nextMs / 1_000, anonKiB, cpuPercent, perSecond, load.failures.length - faults.excused, ...counts];
+    const widths = [6, 13, 7, 11, 10, 10, 10, 10, 8];
+    print(numbers.map((value, index) => String(Math.round(value)).padStart(widths[index]!)).join(""));
+    answeredBefore = load.answered;
+    cpuBefore = cpuMicroseconds;
+  }
+  return samples;
+}
+
+function judgeRequests(result: LoadResult, faults: Faults): readonly string[] {
+  print(`${result.answered} of ${result.requests} checked requests answered, ${result.connectionsOpened} connections`);
+  if (values.faults)
+    print(
+      `${faults.restarts} origins restarted, ${faults.excused} requests lost that they had; ${faults.aborts} aborts`,
+    );
+  const failed = result.failures.length - faults.excused;
   for (const [reason, count] of Object.entries(lostRequests(result))) print(`${count} × ${reason}`);
-  return climbs || result.failures.length > 0 ? 1 : 0;
+  return failed > 0 ? [`${failed} requests failed that no fault explains`] : [];
 }
 
-/** Other routes and another endpoint list each time, in one rename. */
-function writeConfig(folder: string, version: number, originPort: number): void {
-  const routes = Array.from({ length: 1 + (version % 10) }, (_, index) => `/only-in-${version}-${index}`);
-  const rules = [...routes, "/"].map(
-    (prefix) => `
-  - match: [{ uri: { prefix: ${prefix} } }]
-    route: [{ destination: { host: app.example, port: { number: 80 } } }]`,
-  );
-  const text = `apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: edge }
-spec:
-  selector: { istio: ingressgateway }
-  servers: [{ port: { number: 80, name: http, protocol: HTTP }, hosts: ["*"] }]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: app }
-spec:
-  hosts: ["*"]
-  gateways: [edge]
-  http:${rules.join("")}
----
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: { name: app }
-spec:
-  hosts: [app.example]
-  location: MESH_INTERNAL
-  resolution: STATIC
-  ports: [{ number: 80, name: http, protocol: HTTP }]
-  endpoints:
-  - { address: 127.0.0.1, ports: { http: ${originPort} }, weight: ${1 + (version % 3)} }
-`;
-  const draft = join(folder, "draft");
-  writeFileSync(draft, text);
-  renameSync(draft, join(folder, "config.yaml"));
+/** Two changes may become one; if most do, the run has shown nothing. */
+function judgeVersions({ written, seen }: Versions): readonly string[] {
+  print(`${seen.size} of ${written + 1} versions answered requests`);
+  return seen.size < (written + 1) / 2 ? ["most changes of the configuration never took effect"] : [];
 }
 
-/** Least squares over samples that are `periodMs` apart. */
-function slopePerMinute(samples: readonly number[]): number {
+function judgeMemory(samples: readonly number[]): readonly string[] {
+  const half = samples.slice(samples.length >> 1);
+  const slope = slopePerMinute(half, Number(values["sample-every"]));
+  print(`RssAnon ${samples[0]} → ${samples.at(-1)} KiB, ${Math.round(slope)} KiB per minute over the second half`);
+  if (half.length * Number(values["sample-every"]) < minJudgedSeconds) {
+    print("too short a run to tell whether memory climbs");
+    return [];
+  }
+  return slope > maxSlopeKiBPerMinute ? ["memory climbs"] : [];
+}
+
+/** Gauges of things in use that are not zero some seconds after the last client has gone. */
+async function leftovers(statsPort: number): Promise<readonly string[]> {
+  const gauges =
+    /^naru_(?:exchanges_active|downstream_connections_active|upstream_requests_(?:active|pending))\b.* [^0]\S*$/gm;
+  let left: readonly string[] = [];
+  for (const untilMs = performance.now() + settleMs; performance.now() < untilMs; await wait(200)) {
+    left = (await scrape(statsPort)).match(gauges) ?? [];
+    if (left.length === 0) break;
+  }
+  return left;
+}
+
+/** Least squares over samples that are `periodSeconds` apart. */
+function slopePerMinute(samples: readonly number[], periodSeconds: number): number {
   const meanX = (samples.length - 1) / 2;
   const meanY = samples.reduce((sum, sample) => sum + sample, 0) / samples.length;
   let covariance = 0;
@@ -136,11 +207,7 @@ function slopePerMinute(samples: readonly number[]): number {
     covariance += (x - meanX) * (y - meanY);
     variance += (x - meanX) ** 2;
   }
-  return variance === 0 ? 0 : (covariance / variance) * (60_000 / periodMs);
-}
-
-function column([value, width]: readonly number[]): string {
-  return String(value).padStart(width!);
+  return variance === 0 ? 0 : (covariance / variance) * (60 / periodSeconds);
 }
 
 function print(line: string): void {

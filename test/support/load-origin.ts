@@ -13,6 +13,8 @@ export type OriginFault = "answer" | "ignore" | "reset" | "close";
 export interface LoadOriginOptions {
   /** Sent back as `x-version`. */
   readonly version?: string;
+  /** Default: any free one. */
+  readonly port?: number;
   /** Bytes of each answer's body. */
   readonly bodyBytes?: number;
   /** Called for every request that has arrived whole, before it counts as executed. */
@@ -23,6 +25,7 @@ export interface LoadOriginOptions {
 
 export class LoadOrigin implements AsyncDisposable {
   readonly port: number;
+  readonly version: string;
   readonly connections = new Set<Socket>();
   accepted = 0;
   /** How often each request was executed, by id. */
@@ -33,6 +36,7 @@ export class LoadOrigin implements AsyncDisposable {
     this.#server = server;
     this.port = (server.address() as AddressInfo).port;
     const { version = "", bodyBytes = 20 } = options;
+    this.version = version;
     const tail = `x-version: ${version}\r\ncontent-length: ${bodyBytes}\r\n\r\n`;
     const body = "b".repeat(bodyBytes);
     server.on("connection", (socket) => {
@@ -56,7 +60,7 @@ export class LoadOrigin implements AsyncDisposable {
 
   static async start(options: LoadOriginOptions = {}): Promise<LoadOrigin> {
     const server = createServer({ noDelay: true });
-    server.listen({ port: 0, host: "127.0.0.1" });
+    server.listen({ port: options.port ?? 0, host: "127.0.0.1" });
     await once(server, "listening");
     return new LoadOrigin(server, options);
   }
