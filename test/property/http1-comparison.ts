@@ -5,16 +5,22 @@
 import assert from "node:assert/strict";
 import { METHODS } from "node:http";
 
-import { bytesOf, readRequest, readResponse } from "../unit/proxy/http1/reading.ts";
+import { allCuts, bytesOf, readRequest, readResponse, type BodyReading } from "../unit/proxy/http1/reading.ts";
 import { type Fields, readByNodeClient, readByNodeServer } from "./node-peer.ts";
 
-/** True when we took the request; throws when Node reads it differently. `places`: cuts between 0 and 1. */
-export async function compareRequest(text: string, places: readonly number[]): Promise<boolean> {
+/** Cuts as places between 0 and 1; null = at every place in turn, and everywhere at once. */
+export type Places = readonly number[] | null;
+
+/** What became of one message: Node took it like us, we refused it (why), or there was nothing to compare. */
+export type Comparison = "same" | "not compared" | `refused: ${string}`;
+
+/** Throws when Node reads a request that we take differently, or when we do at some split. */
+export async function compareRequest(text: string, places: Places): Promise<Comparison> {
   const bytes = bytesOf(text);
   const ours = readRequest(bytes);
-  assert.deepEqual(readRequest(bytes, cutsOf(places, bytes.length)), ours);
+  for (const cuts of cutsOf(places, bytes.length)) assert.deepEqual(readRequest(bytes, cuts), ours);
   // llhttp knows a closed list of methods; we pass on any token.
-  if (ours.outcome !== "accepted" || !METHODS.includes(ours.method)) return false;
+  if (ours.outcome !== "accepted" || !METHODS.includes(ours.method)) return withoutNode(ours);
   const { messages, error } = await readByNodeServer(bytes.subarray(0, ours.length));
   assert.equal(error, "", JSON.stringify(text));
   assert.equal(messages.length, 1);
@@ -24,15 +30,15 @@ export async function compareRequest(text: string, places: readonly number[]): P
     [ours.method, ours.target, ours.headers, ours.body, true],
   );
   assertTrailers(ours.trailers, theirs.trailers);
-  return true;
+  return "same";
 }
 
-/** True when we took the response to a `verb` request; throws when Node reads it differently. */
-export async function compareResponse(text: string, places: readonly number[], verb: string): Promise<boolean> {
+/** The same for a response to a `verb` request. */
+export async function compareResponse(text: string, places: Places, verb: string): Promise<Comparison> {
   const bytes = bytesOf(text);
   const ours = readResponse(bytes, [], verb, true);
-  assert.deepEqual(readResponse(bytes, cutsOf(places, bytes.length), verb, true), ours);
-  if (ours.outcome !== "accepted" || ours.statusCode < 200) return false;
+  for (const cuts of cutsOf(places, bytes.length)) assert.deepEqual(readResponse(bytes, cuts, verb, true), ours);
+  if (ours.outcome !== "accepted" || ours.statusCode < 200) return withoutNode(ours);
   const { messages, error } = await readByNodeClient(bytes.subarray(0, ours.length), verb);
   assert.equal(messages.length, 1, `${error} ${JSON.stringify(text)}`);
   const theirs = messages[0]!;
@@ -41,7 +47,11 @@ export async function compareResponse(text: string, places: readonly number[], v
     [ours.statusCode, ours.headers, ours.body, true],
   );
   assertTrailers(ours.trailers, theirs.trailers);
-  return true;
+  return "same";
+}
+
+function withoutNode({ outcome, reason }: BodyReading): Comparison {
+  return outcome === "refused" ? `refused: ${reason}` : "not compared";
 }
 
 /** Every trailer we pass on is one that Node saw. */
@@ -50,6 +60,7 @@ function assertTrailers(ours: string, theirs: Fields): void {
   for (const field of ours.split("\r\n").slice(0, -1)) assert.ok(seen.has(field), field);
 }
 
-function cutsOf(places: readonly number[], length: number): number[] {
-  return places.map((place) => Math.floor(place * length)).sort((a, b) => a - b);
+function cutsOf(places: Places, length: number): number[][] {
+  if (places === null) return allCuts(length);
+  return [places.map((place) => Math.floor(place * length)).sort((a, b) => a - b)];
 }
