@@ -109,6 +109,11 @@ cannot tell from \`-\`: \`allow\` passes them on, as Istio does; \`drop\` leaves
 ${table(["Level", "What it does"], levels)}
 
 From \`BASE\` on, a broken escape and \`%00\` are answered 400.
+
+\`--escaped-slashes\` says what becomes of \`%2F\` and \`%5C\`, which some applications decode before they look at a path and others
+do not. It comes first, at every level: \`keep\` leaves them as they are, which \`DECODE_AND_MERGE_SLASHES\` then decodes; \`reject\`
+answers 400; \`decode\` makes them \`/\` and \`\\\`. These are Envoy's \`path_with_escaped_slashes_action\` without its redirect, by
+which \`/%2Fother.example\` would send a browser to \`//other.example\`.
 `;
 }
 

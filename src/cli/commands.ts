@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every command and option there is, as data. Nothing here runs: main.ts maps names to the roles that do.
 
-import { defaultTraffic, pathNormalizations, underscoreActions } from "../model/index.ts";
+import { defaultTraffic, escapedSlashActions, pathNormalizations, underscoreActions } from "../model/index.ts";
 import type { CommandSpec, OptionSpec, PositionalSpec } from "./command.ts";
 import { demoCommand } from "./demo-command.ts";
 
@@ -71,6 +71,14 @@ const pathNormalization: OptionSpec = {
   choices: pathNormalizations,
   default: defaultTraffic.pathNormalization,
   description: "What is done to a path before it is matched and forwarded, by Istio's names",
+};
+
+const escapedSlashes: OptionSpec = {
+  kind: "choice",
+  name: "escaped-slashes",
+  choices: escapedSlashActions,
+  default: defaultTraffic.escapedSlashes,
+  description: "%2F and %5C in a path: keep them, reject the request, or decode them before anything else",
 };
 
 /** More threads are more throughput, and 13 MB each: worth it for a gateway, seldom on a developer's machine. */
@@ -170,6 +178,7 @@ const serving: readonly OptionSpec[] = [
     description: "Request headers with _ in their name: pass them on, drop them, or reject the request",
   },
   pathNormalization,
+  escapedSlashes,
   help,
 ];
 
@@ -280,6 +289,7 @@ const routes: CommandSpec = {
       description: "Format of the answer",
     },
     pathNormalization,
+    escapedSlashes,
     ...identity,
     logLevel,
     help,

@@ -241,11 +241,22 @@ export type UnderscoreAction = (typeof underscoreActions)[number];
 export const pathNormalizations = ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"] as const;
 export type PathNormalization = (typeof pathNormalizations)[number];
 
+/** What becomes of `%2F` and `%5C` in a path, which many applications take for slashes (Envoy's action for them). */
+export const escapedSlashActions = ["keep", "reject", "decode"] as const;
+export type EscapedSlashAction = (typeof escapedSlashActions)[number];
+
 /** Everything an operator says about traffic as such. */
 export interface TrafficOptions extends LimitOptions {
   readonly underscores: UnderscoreAction;
   readonly pathNormalization: PathNormalization;
+  /** `DECODE_AND_MERGE_SLASHES` decodes what is kept here. */
+  readonly escapedSlashes: EscapedSlashAction;
 }
 
 /** Istio's defaults. */
-export const defaultTraffic: TrafficOptions = { ...limitOptions(), underscores: "allow", pathNormalization: "BASE" };
+export const defaultTraffic: TrafficOptions = {
+  ...limitOptions(),
+  underscores: "allow",
+  pathNormalization: "BASE",
+  escapedSlashes: "keep",
+};

@@ -47,7 +47,8 @@ export class Guard {
 
   /** What is matched is what is forwarded. */
   #normalize(exchange: Exchange, head: RequestHead): boolean {
-    const normal = normalizePath(exchange.path, this.#options.pathNormalization);
+    const { pathNormalization, escapedSlashes } = this.#options;
+    const normal = normalizePath(exchange.path, pathNormalization, escapedSlashes);
     if (normal === null) return false;
     if (normal === exchange.path) return true;
     exchange.path = normal;

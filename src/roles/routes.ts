@@ -12,7 +12,7 @@ import {
   type Terminal,
 } from "../cli/index.ts";
 import type { CheckedConfig } from "../config/index.ts";
-import type { PathNormalization } from "../model/index.ts";
+import type { EscapedSlashAction, PathNormalization } from "../model/index.ts";
 import { normalizePath, portOf } from "../router/index.ts";
 import { explainRequest, explanationData, writeExplanation, type AskedRequest } from "./explanation.ts";
 import { countProblems, readConfig } from "./read-config.ts";
@@ -80,10 +80,11 @@ function askedRequest(values: OptionValues): AskedRequest | null {
     throw usageError(`--path ${target}: a path starts with '/'`, values.commandName);
   }
   const [sentPath = "/", query = ""] = splitOnce(target ?? "/", "?");
-  const path = normalizePath(sentPath, values.text("path-normalization") as PathNormalization);
+  const level = values.text("path-normalization") as PathNormalization;
+  const path = normalizePath(sentPath, level, values.text("escaped-slashes") as EscapedSlashAction);
   if (path === null) {
     throw usageError(
-      `--path ${sentPath}: a broken escape or %00 is refused with 400, no route sees it`,
+      `--path ${sentPath}: a broken escape, %00 or a rejected slash is refused with 400, no route sees it`,
       values.commandName,
     );
   }

@@ -5,6 +5,7 @@ import { availableParallelism } from "node:os";
 import { parsePortMap, type BindAddress, type OptionValues } from "../cli/index.ts";
 import {
   limitOptions,
+  type EscapedSlashAction,
   type PathNormalization,
   type ProxyIdentity,
   type TrafficOptions,
@@ -69,6 +70,7 @@ export function serveOptionsFrom(
       ...limitOptions(values.limits()),
       underscores: values.text("underscores") as UnderscoreAction,
       pathNormalization: values.text("path-normalization") as PathNormalization,
+      escapedSlashes: values.text("escaped-slashes") as EscapedSlashAction,
     },
   };
 }

@@ -2,14 +2,15 @@
 // Path normal forms as Istio's pathNormalization has them: what routes and policies are matched against must be what the
 // upstream will read.
 
-import type { PathNormalization } from "../model/index.ts";
+import type { EscapedSlashAction, PathNormalization } from "../model/index.ts";
 
 const unreserved = /^[A-Za-z0-9\-._~]$/;
 const escapeDigits = /^[0-9A-Fa-f]{2}$/;
+const escapedSlash = /%(?:2f|5c)/i;
 
 /**
  * The normal form of an origin-form path without query. null when the path must be refused: a "%" without two
- * hexadecimal digits, or an escaped NUL.
+ * hexadecimal digits, an escaped NUL, or an escaped slash where those are rejected.
  *
  * - NONE: the path as it is.
  * - BASE (Envoy normalize_path): `\` becomes `/`, escapes of unreserved characters are decoded, then dot segments are
@@ -17,13 +18,25 @@ const escapeDigits = /^[0-9A-Fa-f]{2}$/;
  *   escapes stay as they are, letter case included.
  * - MERGE_SLASHES: then each run of slashes becomes one (Envoy merge_slashes).
  * - DECODE_AND_MERGE_SLASHES: `%2F` and `%5C` become `/` before all that (Envoy UNESCAPE_AND_FORWARD).
+ *
+ * Escaped slashes are looked at first, at every level: `reject` refuses them, `decode` makes `%2F` a `/` and `%5C` a `\`
+ * (Envoy path_with_escaped_slashes_action).
  */
-export function normalizePath(path: string, level: PathNormalization = "BASE"): string | null {
-  if (level === "NONE") return path;
-  const decoded = decodeEscapes(path, level === "DECODE_AND_MERGE_SLASHES");
+export function normalizePath(
+  path: string,
+  level: PathNormalization = "BASE",
+  escapedSlashes: EscapedSlashAction = "keep",
+): string | null {
+  if (escapedSlashes === "reject" && escapedSlash.test(path)) return null;
+  if (level === "NONE") return escapedSlashes === "decode" ? decodeSlashes(path) : path;
+  const decoded = decodeEscapes(path, escapedSlashes === "decode" || level === "DECODE_AND_MERGE_SLASHES");
   if (decoded === null) return null;
   const normal = removeDotSegments(decoded.replaceAll("\\", "/"));
   return level === "BASE" ? normal : normal.replace(/\/{2,}/g, "/");
+}
+
+function decodeSlashes(path: string): string {
+  return path.replace(/%2f/gi, "/").replace(/%5c/gi, "\\");
 }
 
 /** Decodes what is unreserved, and slashes of either kind where `withSlashes`. */

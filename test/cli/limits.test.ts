@@ -8,7 +8,16 @@ import { runNaru, startNaru } from "./support/run-naru.ts";
 import { gatewayYaml, openWorkspace, startOrigin } from "./support/workspace.ts";
 
 const free = ["--listen", "80=127.0.0.1:0", "--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
-const options = ["--limit", "target-bytes=256", "--underscores", "reject", "--path-normalization", "MERGE_SLASHES"];
+const options = [
+  "--limit",
+  "target-bytes=256",
+  "--underscores",
+  "reject",
+  "--path-normalization",
+  "MERGE_SLASHES",
+  "--escaped-slashes",
+  "reject",
+];
 
 async function exchange(port: number, target: string, header = ""): Promise<string> {
   await using client = await connectRaw(port);
@@ -27,6 +36,7 @@ suite("limits", { concurrency: 2 }, () => {
       const port = Number((await naru.waitFor("stderr", /gateway is ready .*listeners=127\.0\.0\.1:(\d+)/))[1]);
 
       assert.match(await exchange(port, "/shop//cart"), /^HTTP\/1\.1 200 .*got \/shop\/cart/s);
+      assert.match(await exchange(port, "/shop%2Fcart"), /^HTTP\/1\.1 400 /);
       assert.match(await exchange(port, `/shop/${"x".repeat(256)}`), /^HTTP\/1\.1 414 /);
       assert.match(await exchange(port, "/shop", "x_user: root\r\n"), /^HTTP\/1\.1 400 /);
       const metrics = await (await fetch(`http://127.0.0.1:${stats}/stats/prometheus`)).text();
@@ -53,6 +63,8 @@ suite("limits", { concurrency: 2 }, () => {
     };
     assert.equal(await pathOf(), "/static//x.css");
     assert.equal(await pathOf("--path-normalization", "MERGE_SLASHES"), "/static/x.css");
+    asked[asked.length - 1] = "/static%2Fx.css";
+    assert.equal(await pathOf("--escaped-slashes", "decode"), "/static/x.css");
   });
 
   test("naru help limits lists them", async () => {

@@ -107,12 +107,15 @@ const framed = fc.oneof(
 );
 /** A place in a text, 0 to 1. Not fc.double: nearly all doubles between 0 and 1 are next to 0, and so would be the places. */
 const steps = 1_000_000;
-const place = fc.nat(steps - 1).map((step) => step / steps);
-const someEdits = fc.array(fc.record({ place, removed: fc.nat(2), text: odd }), { minLength: 1, maxLength: 2 });
+const position = fc.nat(steps - 1).map((step) => step / steps);
+const someEdits = fc.array(fc.record({ place: position, removed: fc.nat(2), text: odd }), {
+  minLength: 1,
+  maxLength: 2,
+});
 export const edits = fc.oneof(fc.constant([]), someEdits);
 /** Where a message is cut into pieces: somewhere, or (null) at every place in turn. */
 export const cuts = fc.oneof(
-  { weight: 19, arbitrary: fc.array(place, { maxLength: 5 }) },
+  { weight: 19, arbitrary: fc.array(position, { maxLength: 5 }) },
   { weight: 1, arbitrary: fc.constant(null) },
 );
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Byte classes of HTTP/1.1 as 256-entry tables, and the few comparisons that parsing needs. No strings are made here.
 
-import type { PathNormalization } from "../../model/index.ts";
+import type { PathNormalization, TrafficOptions } from "../../model/index.ts";
 
 export const tab = 0x09;
 export const lineFeed = 0x0a;
@@ -41,12 +41,21 @@ export const pathPlain = 1;
 export const pathSpecial = 2;
 
 /** 0 = ends the path (or is not allowed in it), else `pathPlain` or `pathSpecial`; by what normalization looks at. */
-export const pathBytes: Readonly<Record<PathNormalization, Uint8Array>> = {
+const pathBytes: Readonly<Record<PathNormalization, Uint8Array>> = {
   NONE: pathTable([]),
   BASE: pathTable([dot, backslash, percent]),
   MERGE_SLASHES: pathTable([dot, backslash, percent, slash]),
   DECODE_AND_MERGE_SLASHES: pathTable([dot, backslash, percent, slash]),
 };
+
+const escapesOnly = pathTable([percent]);
+
+/** The table for these options, one of few: it is made once. */
+export function pathBytesFor(options: Pick<TrafficOptions, "pathNormalization" | "escapedSlashes">): Uint8Array {
+  const { pathNormalization, escapedSlashes } = options;
+  if (pathNormalization === "NONE" && escapedSlashes !== "keep") return escapesOnly;
+  return pathBytes[pathNormalization];
+}
 
 function pathTable(special: readonly number[]): Uint8Array {
   return Uint8Array.from(targetByte, (allowed, byte) => {

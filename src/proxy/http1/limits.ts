@@ -7,7 +7,10 @@ import { defaultTraffic, type TrafficOptions } from "../../model/index.ts";
  * `maxHeadBytes` counts start line and field lines with all their line ends and is at most 65535, because offsets are 16
  * bits wide.
  */
-export type HeadLimits = Pick<TrafficOptions, "maxHeadBytes" | "maxHeaders" | "maxTargetBytes" | "pathNormalization">;
+export type HeadLimits = Pick<
+  TrafficOptions,
+  "maxHeadBytes" | "maxHeaders" | "maxTargetBytes" | "pathNormalization" | "escapedSlashes"
+>;
 
 export const headLimits: HeadLimits = defaultTraffic;
 

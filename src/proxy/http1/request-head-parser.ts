@@ -14,7 +14,7 @@ import {
   dot,
   equalsBytes,
   lineFeed,
-  pathBytes,
+  pathBytesFor,
   pathPlain,
   questionMark,
   slash,
@@ -83,7 +83,7 @@ export class RequestHeadParser {
 
   constructor(limits: HeadLimits) {
     this.#limits = limits;
-    this.#pathKinds = pathBytes[limits.pathNormalization];
+    this.#pathKinds = pathBytesFor(limits);
     this.#lines = new FieldLines(limits.maxHeaders);
     this.head = new RequestHead(this.#lines);
   }

@@ -58,7 +58,7 @@ const badForm = badRequest("request target is neither a path nor an http:// URL"
 const badAsterisk = badRequest("asterisk target with a method other than OPTIONS");
 const badTargetAuthority = badRequest("invalid authority in the request target");
 
-/** Fills the derived fields of `head`; null when the request may be served. `pathKinds`: one of `pathBytes`. */
+/** Fills the derived fields of `head`; null when the request may be served. `pathKinds`: of `pathBytesFor`. */
 export function applyRequestRules(head: RequestHead, pathKinds: Uint8Array): Fault | null {
   let hostIndex = -1;
   let codingIndex = -1;

@@ -62,6 +62,17 @@ describe("normalizePath", () => {
     }
   });
 
+  it("rejects or decodes escaped slashes at every level", () => {
+    for (const level of ["NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"] as const) {
+      for (const path of ["/a%2fb", "/a%2F", "/%5c", "/a%5Cb"])
+        assert.equal(normalizePath(path, level, "reject"), null);
+      assert.equal(normalizePath("/a%252fb%2e", level, "reject"), level === "NONE" ? "/a%252fb%2e" : "/a%252fb.");
+    }
+    assert.equal(normalizePath("/a%2f..%5C%61%zz", "NONE", "decode"), "/a/..\\%61%zz");
+    assert.equal(normalizePath("/a%2f..%5C%61//", "BASE", "decode"), "/a//");
+    assert.equal(normalizePath("/a%2f..%5C%61//", "MERGE_SLASHES", "decode"), "/a/");
+  });
+
   it("refuses nothing where it changes nothing", () => {
     for (const path of ["/%", "/%00", "/../..", "/a\\b"]) assert.equal(normalizePath(path, "NONE"), path);
     for (const level of ["MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"] as const) {

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { pathNormalizations } from "../../../../src/model/index.ts";
+import { escapedSlashActions, pathNormalizations } from "../../../../src/model/index.ts";
 import { complete, headLimits, RequestHeadParser } from "../../../../src/proxy/http1/index.ts";
 import { normalizePath } from "../../../../src/router/index.ts";
 
@@ -18,10 +18,15 @@ function* paths(length: number): Generator<string> {
   for (const start of paths(length - 1)) for (const piece of pieces) yield start + piece;
 }
 
-for (const pathNormalization of pathNormalizations) {
-  describe(pathNormalization, () => {
+const policies = pathNormalizations.flatMap((pathNormalization) =>
+  escapedSlashActions.map((escapedSlashes) => ({ pathNormalization, escapedSlashes })),
+);
+
+for (const policy of policies) {
+  const { pathNormalization, escapedSlashes } = policy;
+  describe(`${pathNormalization}, ${escapedSlashes}`, () => {
     const flagged = (target: string): boolean => {
-      const parser = new RequestHeadParser({ ...headLimits, pathNormalization });
+      const parser = new RequestHeadParser({ ...headLimits, ...policy });
       const message = Buffer.from(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`, "latin1");
       assert.equal(parser.parse(message, 0, message.length), complete, target);
       return parser.head.pathNeedsNormalization;
@@ -29,7 +34,7 @@ for (const pathNormalization of pathNormalizations) {
 
     it("flags every path that normalization changes or refuses", () => {
       for (const path of new Set(paths(4))) {
-        if (normalizePath(path, pathNormalization) === path) continue;
+        if (normalizePath(path, pathNormalization, escapedSlashes) === path) continue;
         assert.ok(flagged(path), path);
         assert.ok(flagged(`http://a${path}`), `absolute form of ${path}`);
       }
