@@ -7,7 +7,7 @@
 //
 // Stages are straight calls on one pooled Exchange; nothing here waits, allocates a closure or makes a promise.
 
-import { messageOf, type Clock, type Deadlines } from "../core/index.ts";
+import { messageOf, type Clock, type Deadlines, type ErrorCode } from "../core/index.ts";
 import type { LimitName } from "../model/index.ts";
 import type { AccessLog, Logger } from "../telemetry/port.ts";
 import { Attempts } from "./attempts.ts";
@@ -296,10 +296,6 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     this.#responses.onData(exchange, upstream, bytes, from, to);
   }
 
-  onUpstreamStale(exchange: Exchange): void {
-    this.#attempts.fail(exchange, "UPSTREAM_PROTOCOL_ERROR", "bytes on an idle connection");
-  }
-
   onUpstreamEnd(exchange: Exchange): void {
     this.#responses.onEnd(exchange);
   }
@@ -310,8 +306,8 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
 
   // ---- timers -----------------------------------------------------------------------------------------------------
 
-  onConnectTimeout(exchange: Exchange): void {
-    this.#attempts.fail(exchange, "CONNECT_TIMEOUT", "connect timeout");
+  onUpstreamUnusable(exchange: Exchange, code: ErrorCode, reason: string): void {
+    this.#attempts.fail(exchange, code, reason);
   }
 
   onRouteTimeout(exchange: Exchange): void {

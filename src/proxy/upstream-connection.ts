@@ -2,7 +2,7 @@
 // One connection to an endpoint: connecting, busy with one exchange, idle in the pool, or closed. It knows no HTTP; the
 // pipeline does.
 
-import { Deadline, formatHostPort, type Deadlines } from "../core/index.ts";
+import { Deadline, formatHostPort, type Deadlines, type ErrorCode } from "../core/index.ts";
 import type { ByteRange } from "../telemetry/port.ts";
 import { asciiRange } from "./access-log-view.ts";
 import type { Cluster } from "./cluster.ts";
@@ -15,12 +15,11 @@ import { limited } from "./usage.ts";
 export interface UpstreamEvents {
   onUpstreamReady(exchange: Exchange): void;
   onUpstreamData(exchange: Exchange, connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void;
-  /** What arrived on a kept-alive connection had been sent before the request it was taken for. */
-  onUpstreamStale(exchange: Exchange): void;
   onUpstreamDrain(exchange: Exchange): void;
   onUpstreamEnd(exchange: Exchange): void;
   onUpstreamClosed(exchange: Exchange, connection: UpstreamConnection, error: Error | null): void;
-  onConnectTimeout(exchange: Exchange): void;
+  /** It is of no use to the exchange, for a reason of the connection's own. */
+  onUpstreamUnusable(exchange: Exchange, code: ErrorCode, reason: string): void;
   /** The connection no longer counts against its cluster. */
   onUpstreamReleased(connection: UpstreamConnection): void;
   onBug(exchange: Exchange | null, error: unknown): void;
@@ -60,7 +59,8 @@ export class UpstreamConnection implements ConnectionHandler {
     this.#events = events;
     this.#deadlines = deadlines;
     this.#connectDeadline = new Deadline(() => {
-      if (this.exchange !== null) this.#events.onConnectTimeout(this.exchange);
+      if (this.exchange === null) return;
+      this.#events.onUpstreamUnusable(this.exchange, "CONNECT_TIMEOUT", "connect timeout");
     });
   }
 
@@ -139,7 +139,7 @@ export class UpstreamConnection implements ConnectionHandler {
     }
     this.#receiving = true;
     try {
-      if (this.#takenInBatch >= 0 && this.#isStale()) this.#events.onUpstreamStale(exchange);
+      if (this.#takenInBatch >= 0 && this.#isStale()) this.#onStale(exchange);
       else this.#events.onUpstreamData(exchange, this, bytes, from, to);
     } catch (error) {
       this.#events.onBug(this.exchange, error);
@@ -169,6 +169,10 @@ export class UpstreamConnection implements ConnectionHandler {
     const isStale = this.#takenInBatch === this.#transport!.batch();
     this.#takenInBatch = -1;
     return isStale;
+  }
+
+  #onStale(exchange: Exchange): void {
+    this.#events.onUpstreamUnusable(exchange, "UPSTREAM_PROTOCOL_ERROR", "bytes on an idle connection");
   }
 
   #release(): void {
