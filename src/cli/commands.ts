@@ -92,6 +92,23 @@ function concurrency(byDefault: string): OptionSpec {
   };
 }
 
+/** A gateway has balancers before it, which need time to notice; a developer has none, and no patience. */
+function drainDelay(byDefault: string): OptionSpec {
+  return {
+    kind: "seconds",
+    name: "drain-delay-seconds",
+    placeholder: "SECONDS",
+    default: byDefault,
+    description: "How long after SIGTERM everything is still served, while readiness already says no",
+  };
+}
+
+const takeOver: OptionSpec = {
+  kind: "flag",
+  name: "take-over",
+  description: "Listen beside another naru of this user that has the same ports, which is to be stopped then",
+};
+
 const serving: readonly OptionSpec[] = [
   {
     kind: "text",
@@ -163,6 +180,7 @@ const serving: readonly OptionSpec[] = [
     default: "45",
     description: "How long requests in flight may take to finish after SIGTERM or SIGINT",
   },
+  takeOver,
   {
     kind: "limit",
     name: "limit",
@@ -187,10 +205,10 @@ const gateway: CommandSpec = {
   summary: "Serve Istio Gateways and VirtualServices as an ingress gateway",
   details: [
     "Reads resources from files, listens on the ports of the Gateways that select it and follows every change of the files without dropping a request.",
-    "SIGTERM or SIGINT: stop accepting, finish what is in flight, exit 0 (1 when requests had to be cut off). A second signal ends it at once. SIGHUP reopens log files.",
+    "SIGTERM: turn readiness off, wait --drain-delay-seconds, stop accepting, finish what is in flight, exit 0 (1 when requests had to be cut off). SIGINT: the same without the wait. A second signal ends it at once. SIGHUP reopens log files.",
   ],
   positional: paths,
-  options: [filename, concurrency("auto"), ...serving],
+  options: [filename, concurrency("auto"), drainDelay("5"), ...serving],
   examples: [
     { command: "naru gateway -f config/ --listen 80=8080", explains: "serve what config/ says, its port 80 on 8080" },
     {
@@ -208,7 +226,7 @@ const up: CommandSpec = {
     "Services reach each other through the mesh listener: send the request there with the service's name in the Host header.",
   ],
   positional: paths,
-  options: [filename, concurrency("1"), meshPort, ...serving],
+  options: [filename, concurrency("1"), meshPort, drainDelay("0"), ...serving],
   examples: [
     { command: "naru up config/ --listen 80=8080", explains: "serve config/ and show what is routed where" },
     {

@@ -134,8 +134,9 @@ class NodeDataPlane implements DataPlane {
     await this.#applying;
     const { promise: deadline, resolve: onDeadline } = Promise.withResolvers<void>();
     const cancel = this.#deps.clock.after(deadlineMs, onDeadline);
-    const listeners = [...this.#listeners.values(), ...this.#closing];
-    await Promise.all(listeners.map((listener) => listener.close()));
+    const listeners = [...this.#closing, ...this.#listeners.values()];
+    // The one that was opened first, and is relied on most, goes last.
+    for (const listener of listeners.toReversed()) await listener.close();
     this.#sweep();
     await Promise.race([deadline, Promise.all(listeners.map(({ ended }) => ended))]);
     cancel();

@@ -79,6 +79,8 @@ export class Listener {
 
   /** Binds. Rejects with the system's error. */
   async open(transport: Transport, host: string, port: number): Promise<void> {
+    const { reusePort, takeOver, siblingPorts } = this.options;
+    if (reusePort && !takeOver && port !== 0 && !siblingPorts.has(port)) await assertFree(transport, host, port);
     this.#bound = await transport.listen(
       {
         host,
@@ -130,4 +132,15 @@ export class Listener {
     this.connectionsTotal++;
     return downstream;
   }
+}
+
+/**
+ * Rejects when anybody listens there. Two processes that share a port by mistake each get half of the connections and no
+ * error, so sharing is only for those who ask for it.
+ */
+async function assertFree(transport: Transport, host: string, port: number): Promise<void> {
+  const onAcceptError = () => {};
+  const probe = await transport.listen({ host, port, backlog: 1, reusePort: false, onAcceptError }, () => null);
+  await probe.close();
+  await probe.ended;
 }

@@ -33,8 +33,12 @@ export interface DataPlaneOptions extends TrafficOptions {
   readonly portMap: ReadonlyMap<number, { readonly host: string; readonly port: number }>;
   /** Address of gateway listeners that name none; "" = all. */
   readonly defaultBind: string;
-  /** Lets other threads, and other processes of this user, listen on the same addresses. */
+  /** Lets other threads, and other processes of this user that do the same, listen on the same addresses. */
   readonly reusePort: boolean;
+  /** With `reusePort`: whether another process may listen already. Otherwise that is an error, as it is without. */
+  readonly takeOver: boolean;
+  /** Ports on which other threads of this process listen. */
+  readonly siblingPorts: ReadonlySet<number>;
   /** By listener name: the port another thread was given where any free one was wanted. */
   readonly boundPorts: ReadonlyMap<string, number>;
   readonly backlog: number;
@@ -49,6 +53,8 @@ export const defaultDataPlaneOptions: Omit<DataPlaneOptions, "identity"> = {
   portMap: new Map(),
   defaultBind: "",
   reusePort: false,
+  takeOver: false,
+  siblingPorts: new Set(),
   boundPorts: new Map(),
   backlog: 4096,
   maxIdlePerEndpoint: 1_024,

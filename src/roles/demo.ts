@@ -54,7 +54,7 @@ export async function runDemo(values: OptionValues, context: CommandContext): Pr
   cleanUp.defer(async () => {
     // The gateway first: what is in flight there still needs the services.
     try {
-      await serving.stopGracefully(serveOptions.drainMs);
+      await serving.stopGracefully(0, serveOptions.drainMs);
     } finally {
       await services.stop(serviceGraceMs);
     }

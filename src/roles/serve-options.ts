@@ -33,7 +33,11 @@ export interface ServeOptions {
   readonly accessLog: { readonly format: "text" | "json"; /** null = stdout. */ readonly file: string | null } | null;
   readonly logLevel: LogLevel;
   readonly logFormat: "text" | "json";
-  /** How long requests in flight may take to finish once the process has to end. */
+  /** Listens beside another process of this user that has the same ports. */
+  readonly takeOver: boolean;
+  /** How long everything is served as before once the process was asked to end by SIGTERM. */
+  readonly drainDelayMs: number;
+  /** How long requests in flight may take to finish after that. */
   readonly drainMs: number;
   readonly traffic: TrafficOptions;
 }
@@ -65,6 +69,8 @@ export function serveOptionsFrom(
         : { format: accessLog as "text" | "json", file: values.optionalText("access-log-file") },
     logLevel: values.text("log-level") as LogLevel,
     logFormat: values.text("log-format") as "text" | "json",
+    takeOver: values.flag("take-over"),
+    drainDelayMs: values.number("drain-delay-seconds") * 1000,
     drainMs: values.number("drain-seconds") * 1000,
     traffic: {
       ...limitOptions(values.limits()),

@@ -56,6 +56,9 @@ interface Base {
   readonly registry: MetricsRegistry;
 }
 
+/** Where SO_REUSEPORT spreads connections; elsewhere Node refuses it. */
+const canSharePorts = ["linux", "freebsd"].includes(process.platform);
+
 /** Series of request metrics before new label sets are lumped together. */
 const maxMetricSeries = 10_000;
 
@@ -75,7 +78,7 @@ export async function createParts(options: ServeOptions, deps: ServeDeps): Promi
 
 /** The usual case on small machines: no second heap, no message, no shared memory. */
 function onThisThread({ options, system, logger, metrics, registry }: Base): DataPlaneParts {
-  const { identity, portMap, defaultBind, traffic } = options;
+  const { identity, portMap, defaultBind, traffic, takeOver } = options;
   const sink = openSink(options, logger, system.clock);
   const accessLog =
     options.accessLog === null || sink === null
@@ -83,7 +86,7 @@ function onThisThread({ options, system, logger, metrics, registry }: Base): Dat
       : createAccessLog({ format: options.accessLog.format, clock: system.clock, sink });
   const dataPlane = createDataPlane(
     { ...system, logger: logger.child("proxy"), metrics, accessLog, sharedLimits: null },
-    { ...defaultDataPlaneOptions, ...traffic, identity, portMap, defaultBind },
+    { ...defaultDataPlaneOptions, ...traffic, identity, portMap, defaultBind, reusePort: canSharePorts, takeOver },
   );
   if (accessLog !== null) registry.addSource(accessLog.samples);
   return { dataPlane, accessLog, refresh: null };
@@ -91,7 +94,7 @@ function onThisThread({ options, system, logger, metrics, registry }: Base): Dat
 
 async function onWorkers({ options, deps, system, logger, metrics }: Base): Promise<DataPlaneParts> {
   const { createWorkerPool, SinkQueue, startWorker } = await import("./workers/index.ts");
-  const { identity, portMap, defaultBind, traffic } = options;
+  const { identity, portMap, defaultBind, traffic, takeOver } = options;
   const sink = openSink(options, logger, system.clock);
   const accessLog = sink === null ? null : new SinkQueue(sink);
   const pool = createWorkerPool(
@@ -106,7 +109,7 @@ async function onWorkers({ options, deps, system, logger, metrics }: Base): Prom
     },
     {
       threads: options.concurrency,
-      options: { ...traffic, identity, portMap, defaultBind },
+      options: { ...traffic, identity, portMap, defaultBind, takeOver },
       accessLogFormat: options.accessLog?.format ?? null,
       maxSeries: maxMetricSeries,
       logFormat: options.logFormat,

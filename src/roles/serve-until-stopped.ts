@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of a serving command: start, say so, wait for a reason to stop, drain, exit code.
+// The life of a serving command: start, say so, wait for a reason to stop, let balancers notice, drain, exit code.
 
 import { exitCodes, type CommandContext, type StopReason } from "../cli/index.ts";
 import { messageOf } from "../core/index.ts";
@@ -25,7 +25,9 @@ export async function serveUntilStopped(
   onReady(serving);
   const reason = await Promise.race([control.stopRequested, quitRequested.then(() => "quit" as const)]);
   logReason(reason, serving.logger);
-  const { abandoned } = await serving.stopGracefully(options.drainMs);
+  // Balancers follow the readiness of whom an orchestrator stops; a person at a terminal does not want to wait.
+  const isAnnounced = reason !== "quit" && reason.kind === "signal" && reason.signal === "SIGTERM";
+  const { abandoned } = await serving.stopGracefully(isAnnounced ? options.drainDelayMs : 0, options.drainMs);
   const isOrderly = reason === "quit" || reason.kind === "signal";
   return isOrderly && abandoned === 0 ? exitCodes.ok : exitCodes.failure;
 }

@@ -19,6 +19,7 @@ import type { ListenerStatus, Logger } from "../telemetry/port.ts";
 import { listRoutes, renderRoutes, routeData } from "./route-list.ts";
 import type { ServeOptions } from "./serve-options.ts";
 import { createParts, type Parts, type ServeDeps } from "./serve-parts.ts";
+import { kernelMigratesConnections } from "./system-deps.ts";
 import { versionInfo } from "./version.ts";
 
 /** A process that serves. */
@@ -37,8 +38,11 @@ export interface Serving {
   requestTotals(): readonly RequestTotals[];
   /** Opens log files again, after they were rotated. */
   reopenLogs(): void;
-  /** Stops accepting, finishes what is in flight for at most `deadlineMs`, then stops everything. Call it once. */
-  stopGracefully(deadlineMs: number): Promise<DrainResult>;
+  /**
+   * Says that it is not ready any more and serves as before for `delayMs`; then stops accepting, finishes what is in
+   * flight for at most `deadlineMs` and stops everything. Call it once.
+   */
+  stopGracefully(delayMs: number, deadlineMs: number): Promise<DrainResult>;
   /** Stops everything at once. Harmless when it is stopped already. */
   stop(): Promise<void>;
 }
@@ -102,6 +106,7 @@ class Server implements Serving {
     for (const listener of this.dataPlane.listeners()) if (listener.error !== null) throw bindError(listener);
     if (this.#routing.listeners.length === 0) this.#warnOfNothing();
     this.#cancelRetry = this.#parts.clock.every(retryBindMs, () => this.#retryListeners());
+    if (this.#options.takeOver && !kernelMigratesConnections()) this.#warnOfResets();
     this.#readiness = { state: "LIVE", reason: "" };
     this.logger.info("serving", { concurrency: this.#options.concurrency });
   }
@@ -135,7 +140,8 @@ class Server implements Serving {
     this.logger.info("log files reopened");
   }
 
-  async stopGracefully(deadlineMs: number): Promise<DrainResult> {
+  async stopGracefully(delayMs: number, deadlineMs: number): Promise<DrainResult> {
+    if (delayMs > 0) await this.#awaitBalancers(delayMs);
     const result = await this.#drain(deadlineMs);
     await this.stop();
     return result;
@@ -149,6 +155,15 @@ class Server implements Serving {
   #drain(deadlineMs: number): Promise<DrainResult> {
     this.#drained ??= this.#drainOnce(deadlineMs);
     return this.#drained;
+  }
+
+  /** Configuration is still followed: others are being replaced at the same time as we are. */
+  async #awaitBalancers(delayMs: number): Promise<void> {
+    this.#readiness = { state: "DRAINING", reason: "stopping soon: send new connections elsewhere" };
+    this.logger.info("stopping soon", { delay_ms: delayMs });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#parts.clock.after(delayMs, resolve);
+    await promise;
   }
 
   async #drainOnce(deadlineMs: number): Promise<DrainResult> {
@@ -257,6 +272,11 @@ class Server implements Serving {
     this.logger.warning("no Gateway selects this process, so it listens on nothing yet", { labels: labels.join(",") });
   }
 
+  #warnOfResets(): void {
+    const setting = "net.ipv4.tcp_migrate_req=1";
+    this.logger.warning("clients that connect while the old process closes its ports may be reset", { setting });
+  }
+
   /** A port that was taken when the configuration asked for it may be free by now. */
   #retryListeners(): void {
     if (this.dataPlane.listeners().every(({ error }) => error === null)) return;
@@ -269,7 +289,9 @@ function bindError({ error, configuredPort, role }: ListenerStatus): CliError {
     role === "mesh" ? "--mesh-port with another port" : `--listen ${configuredPort}=PORT with another port`;
   const text = error ?? "";
   let hint = `Use ${option}, or --bind with another address.`;
-  if (text.includes("EADDRINUSE")) hint = `Another process has this port: stop it, or use ${option}.`;
+  if (text.includes("EADDRINUSE")) {
+    hint = `Another process has this port: stop it, use ${option}, or --take-over to replace a naru that runs.`;
+  }
   if (text.includes("EACCES")) hint = `Low ports need the right to bind them (CAP_NET_BIND_SERVICE); or use ${option}.`;
   return new CliError(exitCodes.failure, text, hint);
 }

@@ -27,6 +27,19 @@ export function systemDeps(): SystemDeps {
   };
 }
 
+/**
+ * Whether connections that nobody has accepted yet survive the closing of a listener when another process has the port,
+ * too (Linux 5.14 and newer, in each network namespace).
+ */
+export function kernelMigratesConnections(): boolean {
+  try {
+    return readFileSync("/proc/sys/net/ipv4/tcp_migrate_req", "latin1").trim() === "1";
+  } catch {
+    // A kernel that does not know the setting does not do it.
+    return false;
+  }
+}
+
 /** What the container, else the machine, has. */
 function memoryOfProcess(): number {
   const constrained = process.constrainedMemory();

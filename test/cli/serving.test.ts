@@ -9,11 +9,13 @@ import { connect, createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { systemCodeOf } from "../../src/core/index.ts";
+import { connectRaw } from "../support/raw-peer.ts";
 import { startNaru, type RunningNaru } from "./support/run-naru.ts";
 import { gatewayYaml, openWorkspace, readText, startOrigin } from "./support/workspace.ts";
 
 const freePorts = ["--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
-const ports = ["--listen", "80=127.0.0.1:0", ...freePorts];
+const anyPorts = ["--listen", "80=127.0.0.1:0", ...freePorts];
+const ports = [...anyPorts, "--drain-delay-seconds", "0"];
 
 interface Answer {
   readonly status: number;
@@ -128,6 +130,46 @@ suite("naru gateway", { concurrency: 2 }, () => {
     assert.equal((await naru.ended).code, 0);
   });
 
+  test("SIGTERM: readiness is withdrawn first, and for a while everything is served as before", async () => {
+    await using origin = await startOrigin(hello);
+    await using workspace = await openWorkspace();
+    await workspace.write("shop.yaml", gatewayYaml(origin.port, "/shop"));
+    // With workers, the log may be ahead of what they serve by.
+    const options = ["--drain-delay-seconds", "1", "--concurrency", "1"];
+    await using naru = startNaru(["gateway", workspace.folder, ...anyPorts, ...options]);
+    const at = await portsOf(naru);
+
+    naru.process.kill("SIGTERM");
+    await naru.waitFor("stderr", /stopping soon +delay_ms=1000/);
+    assert.equal((await ask(at.status, "/healthz/ready")).status, 503);
+    await using client = await connectRaw(at.gateway);
+    client.send("GET /shop HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+    const answer = await client.takeThrough("hello");
+    assert.match(answer, /^HTTP\/1\.1 200 OK\r\n/);
+    assert.doesNotMatch(answer, /connection: close/i);
+    await workspace.write("shop.yaml", gatewayYaml(origin.port, "/shop/later"));
+    await naru.waitFor("stderr", /stopping soon[^]*configuration built .*changed=routing/);
+    assert.deepEqual(await ask(at.gateway, "/shop/later"), { status: 200, body: "hello" });
+    assert.doesNotMatch(naru.stderr(), /draining/);
+    await naru.waitFor("stderr", /draining/);
+    await refused(at.gateway);
+    assert.equal((await naru.ended).code, 0);
+  });
+
+  for (const [how, stop] of [
+    ["SIGINT", (naru: RunningNaru) => Promise.resolve(naru.process.kill("SIGINT"))],
+    ["/quitquitquit", async (naru: RunningNaru) => await ask((await portsOf(naru)).admin, "/quitquitquit", "POST")],
+  ] as const) {
+    test(`${how} waits for no balancer`, async () => {
+      await using workspace = await openWorkspace();
+      await workspace.write("shop.yaml", gatewayYaml(1, "/shop"));
+      await using naru = startNaru(["gateway", workspace.folder, ...anyPorts, "--drain-delay-seconds", "600"]);
+      await portsOf(naru);
+      await stop(naru);
+      assert.equal((await naru.ended).code, 0);
+    });
+  }
+
   test("exit code 1 when requests had to be cut off at the drain deadline", async () => {
     const { arrived, listener } = heldOrigin();
     await using origin = await startOrigin(listener);
@@ -214,7 +256,10 @@ suite("naru gateway", { concurrency: 2 }, () => {
     holder.close();
     assert.deepEqual([onListener.code, onAdmin.code], [1, 1]);
     assert.match(onListener.stderr, new RegExp(`^naru: cannot listen on 127\\.0\\.0\\.1:${taken}: .*EADDRINUSE`, "m"));
-    assert.match(onListener.stderr, /^Another process has this port: stop it, or use --listen 80=PORT/m);
+    assert.match(
+      onListener.stderr,
+      /^Another process has this port: stop it, use --listen 80=PORT with another port, or --take-over/m,
+    );
     assert.match(onAdmin.stderr, new RegExp(`^naru: .*${taken}.*--admin-port`, "m"));
     for (const { stderr } of [onListener, onAdmin]) assert.doesNotMatch(stderr, /^\s+at /m);
   });

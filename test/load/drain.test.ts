@@ -19,12 +19,37 @@ async function writeConfig(files: { replace(name: string, text: string): Promise
 }
 
 function startGatewayProcess(folder: string, ...more: readonly string[]): RunningNaru {
-  return startNaru(["gateway", folder, "--concurrency", "2", "--listen", "80=127.0.0.1:0", ...freePorts, ...more]);
+  const delay = more.includes("--drain-delay-seconds") ? [] : ["--drain-delay-seconds", "0"];
+  const options = ["--concurrency", "2", "--listen", "80=127.0.0.1:0", ...freePorts, ...delay, ...more];
+  return startNaru(["gateway", folder, ...options]);
 }
 
 async function portOf(naru: RunningNaru): Promise<number> {
   const ready = await naru.waitFor("stderr", /gateway is ready .*listeners=127\.0\.0\.1:(\d+)/);
   return Number(ready[1]);
+}
+
+/** What a balancer knows of a gateway: where it is, and whether its last probe was answered with 200. */
+class ProbedGateway {
+  port: number | null = null;
+  readonly naru: RunningNaru;
+
+  constructor(naru: RunningNaru) {
+    this.naru = naru;
+  }
+
+  /** Until the process has ended, and for the first time before this resolves. */
+  async startProbing(): Promise<void> {
+    const port = await portOf(this.naru);
+    const [, status] = await this.naru.waitFor("stderr", /admin pages are up .*status=(\d+)/);
+    const probe = async () => {
+      const answer = await fetch(`http://127.0.0.1:${status}/healthz/ready`).catch(() => null);
+      this.port = answer?.status === 200 ? port : null;
+    };
+    await probe();
+    const probing = setInterval(() => void probe(), 50);
+    void this.naru.ended.then(() => clearInterval(probing));
+  }
 }
 
 suite("stopping under load", { timeout: 30_000 }, () => {
@@ -79,28 +104,33 @@ suite("stopping under load", { timeout: 30_000 }, () => {
     assert.deepEqual(await drained, { abandoned: 0 });
   });
 
-  test("rolling restarts behind a balancer lose nothing", async () => {
+  test("rolling restarts lose nothing behind a balancer that knows readiness and nothing else", async () => {
     await using origin = await LoadOrigin.start({ bodyBytes: 3_000 });
     await using files = await openGatewayFiles();
     await writeConfig(files, origin.port);
     await using disposables = new AsyncDisposableStack();
-    const start = () => disposables.use(startGatewayProcess(files.folder));
-    const gateways = [start(), start()];
-    const ports: (number | null)[] = await Promise.all(gateways.map(portOf));
+    const start = async () => {
+      const naru = disposables.use(startGatewayProcess(files.folder, "--drain-delay-seconds", "0.4"));
+      const gateway = new ProbedGateway(naru);
+      await gateway.startProbing();
+      return gateway;
+    };
+    const gateways = await Promise.all([start(), start()]);
     let turn = 0;
-    await using load = startLoad({ port: () => ports[turn++ % 2] ?? ports[turn++ % 2]!, connections: 16 });
+    const nextPort = () => gateways[turn++ % 2]!.port ?? gateways[turn++ % 2]!.port;
+    await using load = startLoad({ port: nextPort, connections: 16 });
+    // Connections that come and go all the time, so that some come while a gateway leaves.
+    await using coming = startLoad({ port: nextPort, connections: 4, requestsPerConnection: 3 });
     for (const index of [0, 1]) {
       const goal = load.answered + 300;
       await eventually(() => load.answered > goal, "the load runs");
       const old = gateways[index]!;
-      ports[index] = null;
-      old.process.kill("SIGTERM");
-      assert.equal((await old.ended).code, 0, old.stderr());
-      gateways[index] = start();
-      ports[index] = await portOf(gateways[index]);
+      old.naru.process.kill("SIGTERM");
+      assert.equal((await old.naru.ended).code, 0, old.naru.stderr());
+      gateways[index] = await start();
     }
-    const result = await load.stop();
-    assert.deepEqual(lostRequests(result), {});
+    const [result, comingResult] = await Promise.all([load.stop(), coming.stop()]);
+    assert.deepEqual([lostRequests(result), lostRequests(comingResult)], [{}, {}]);
     assert.ok(result.closesAnnounced >= 16, `${result.closesAnnounced} closes were announced`);
   });
 

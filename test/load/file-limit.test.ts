@@ -53,7 +53,8 @@ test("running out of files costs connections, never the process", { timeout: 25_
   const routes = routesYaml(new Map([["/", [{ host: "app.example", weight: 100 }]]]));
   await files.replace("config.yaml", yamlFile(gatewayYaml([80]), routes, serviceYaml("app.example", [origin.port])));
   const anyPorts = ["--listen", "80=127.0.0.1:0", "--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
-  await using naru = startLimited(["gateway", files.folder, "--concurrency", "1", ...anyPorts]);
+  const options = ["--concurrency", "1", "--drain-delay-seconds", "0"];
+  await using naru = startLimited(["gateway", files.folder, ...options, ...anyPorts]);
   await eventually(() => /gateway is ready/.test(naru.log()) || naru.child.exitCode !== null, "it is ready");
   const port = Number(/gateway is ready .*listeners=127\.0\.0\.1:(\d+)/.exec(naru.log())?.[1]);
   const [, admin, stats] = /admin=(\d+) .*stats=(\d+)/.exec(naru.log())!.map(Number);

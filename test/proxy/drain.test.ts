@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
 
+import { createNodeTransport } from "../../src/proxy/index.ts";
 import { endOfHead, get, ok } from "../support/messages.ts";
 import { eventually, nextTurn, startProxy, type ProxyUnderTest } from "../support/proxy-under-test.ts";
 import { RawOrigin } from "../support/raw-peer.ts";
@@ -170,4 +171,37 @@ test("a drain with nothing to do is over at once, and idle upstream connections 
   assert.equal(await upstream.takeToEnd(), "");
   proxy.clock.advance(100);
   assert.equal(proxy.clock.pending, 0, "no timer is left");
+});
+
+test("listeners are closed one after the other, the one opened last first", async () => {
+  const transport = createNodeTransport();
+  const events: string[] = [];
+  let opened = 0;
+  const anyPort = { host: "127.0.0.1", port: 0 };
+  await using proxy = await startProxy({
+    transport: {
+      ...transport,
+      async listen(options, accept) {
+        const listener = await transport.listen(options, accept);
+        const number = ++opened;
+        events.push(`open ${number}`);
+        const close = async () => {
+          events.push(`close ${number}`);
+          await listener.close();
+          events.push(`closed ${number}`);
+        };
+        return { ...listener, close };
+      },
+    },
+    options: { portMap: new Map([80, 81, 82].map((port) => [port, anyPort])) },
+  });
+  const snapshot = proxy.snapshot();
+  const [first] = snapshot.listeners;
+  const others = [81, 82].map((port) => ({ ...first!, name: `gateway_${port}`, port }));
+  await proxy.dataPlane.applyRouting({ ...snapshot, listeners: [first!, ...others] });
+  assert.equal((await proxy.drain()).abandoned, 0);
+  assert.deepEqual(events, [
+    ...["open 1", "open 2", "open 3"],
+    ...["close 3", "closed 3", "close 2", "closed 2", "close 1", "closed 1"],
+  ]);
 });

@@ -42,6 +42,8 @@ export interface LoadFailure {
   readonly method: string;
   readonly reason: string;
   readonly flags: string;
+  /** It was the first on its connection, or the connect itself. */
+  readonly fresh: boolean;
 }
 
 export interface LoadResult {
@@ -124,7 +126,7 @@ export class Load implements AsyncDisposable {
       const reason = typeof outcome === "string" ? outcome : this.#judge(outcome, what, id, index);
       const flags = typeof outcome === "string" ? "" : (outcome.headers.get("x-flags") ?? "");
       if (typeof outcome !== "string") this.answered++;
-      if (reason !== null) this.failures.push({ id, method: what.method, reason, flags });
+      if (reason !== null) this.failures.push({ id, method: what.method, reason, flags, fresh: served === 0 });
       const closes = typeof outcome === "string" || outcome.headers.get("connection") === "close";
       if (closes && typeof outcome !== "string") this.closesAnnounced++;
       if (closes || ++served >= requestsPerConnection) {
@@ -162,7 +164,7 @@ export class Load implements AsyncDisposable {
     this.#open.delete(client);
     this.refused++;
     if (this.options.mayBeRefused !== true) {
-      this.failures.push({ id: "", method: "connect", reason: error, flags: "" });
+      this.failures.push({ id: "", method: "connect", reason: error, flags: "", fresh: true });
     }
     return null;
   }

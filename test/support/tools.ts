@@ -7,9 +7,11 @@ import { delimiter, join } from "node:path";
 /** Command → Debian package that brings it. */
 export const testTools = {
   curl: "curl",
+  ip: "iproute2",
   nginx: "nginx-light",
   prometheus: "prometheus",
   promtool: "prometheus",
+  unshare: "util-linux",
 } as const satisfies Record<string, string>;
 
 export type TestTool = keyof typeof testTools;

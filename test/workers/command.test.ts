@@ -15,7 +15,7 @@ import { serveOptionsFrom } from "../../src/roles/serve-options.ts";
 import { startNaru, type RunningNaru } from "../cli/support/run-naru.ts";
 import { gatewayYaml, openWorkspace, readText, startOrigin } from "../cli/support/workspace.ts";
 
-const otherPorts = ["--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
+const otherPorts = ["--admin-port", "0", "--status-port", "0", "--stats-port", "0", "--drain-delay-seconds", "0"];
 
 function concurrencyOf(...argv: string[]): number {
   const invocation = parseCommandLine(argv, commandTable);
@@ -83,19 +83,21 @@ suite("--concurrency", () => {
     assert.equal((await readFile(log, "utf8")).trimEnd().split("\n").length, requests);
   });
 
-  test("a port that somebody shares is taken with one thread and shared with two", async () => {
-    await using workspace = await openWorkspace();
-    const config = await workspace.write("shop.yaml", gatewayYaml(1, "/shop"));
-    const holder = createServer().listen({ port: 0, host: "127.0.0.1", reusePort: true });
-    await once(holder, "listening");
-    const { port } = holder.address() as AddressInfo;
-    const options = ["--listen", `80=127.0.0.1:${port}`, ...otherPorts];
-    await using alone = startNaru(["gateway", config, ...options, "--concurrency", "1"]);
-    const { code, stderr } = await alone.ended;
-    assert.equal(code, 1);
-    assert.match(stderr, /EADDRINUSE/);
-    await using sharing = startNaru(["gateway", config, ...options, "--concurrency", "2"]);
-    assert.equal((await portsOf(sharing)).gateway, port);
-    holder.close();
-  });
+  for (const threads of ["1", "2"]) {
+    test(`with ${threads} thread(s), a port that somebody shares is taken, and shared only on request`, async () => {
+      await using workspace = await openWorkspace();
+      const config = await workspace.write("shop.yaml", gatewayYaml(1, "/shop"));
+      const holder = createServer().listen({ port: 0, host: "127.0.0.1", reusePort: true });
+      await once(holder, "listening");
+      const { port } = holder.address() as AddressInfo;
+      const options = ["--listen", `80=127.0.0.1:${port}`, ...otherPorts, "--concurrency", threads];
+      await using alone = startNaru(["gateway", config, ...options]);
+      const { code, stderr } = await alone.ended;
+      assert.equal(code, 1);
+      assert.match(stderr, /EADDRINUSE/);
+      await using sharing = startNaru(["gateway", config, ...options, "--take-over"]);
+      assert.equal((await portsOf(sharing)).gateway, port);
+      holder.close();
+    });
+  }
 });

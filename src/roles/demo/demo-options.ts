@@ -106,6 +106,8 @@ export function demoServeOptions(paths: readonly string[], ports: DemoPorts, log
     accessLog: null,
     logLevel,
     logFormat: "text",
+    takeOver: false,
+    drainDelayMs: 0,
     drainMs,
     traffic: defaultTraffic,
   };

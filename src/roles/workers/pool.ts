@@ -81,7 +81,7 @@ class Pool implements WorkerPool {
   readonly #limits: LimitTable;
   readonly #heartbeats: SharedArrayBuffer;
   readonly #seats: readonly Seat[];
-  /** By listener name; where the first worker was given any free port, the others take the same. */
+  /** By listener name: where the first worker listens, the others do. */
   readonly #boundPorts = new Map<string, number>();
   #routing: RoutingSnapshot | null = null;
   #endpoints: EndpointSnapshot | null = null;
@@ -243,20 +243,26 @@ class Pool implements WorkerPool {
 
   async #applyToAll(snapshot: RoutingSnapshot): Promise<void> {
     const wanted = new Set(snapshot.listeners.map(({ name }) => name));
+    // A worker may leave a port that another still has, and that the next snapshot gives to another listener.
+    const portsBefore = new Set(this.#boundPorts.values());
     for (const name of this.#boundPorts.keys()) if (!wanted.has(name)) this.#boundPorts.delete(name);
     const rest = [...this.#seats];
-    // One after the other until it is known which ports "any free port" means, then all at once.
-    while (rest.length > 0 && this.#hasUnknownPort(snapshot)) await this.#apply(rest.shift()!, snapshot);
-    await Promise.all(rest.map((seat) => this.#apply(seat, snapshot)));
+    // One after the other until one has every port: it sees whether another process has them, and which ones "any free
+    // port" means. Then all at once.
+    while (rest.length > 0 && [...wanted].some((name) => !this.#boundPorts.has(name))) {
+      await this.#apply(rest.shift()!, snapshot, portsBefore);
+    }
+    await Promise.all(rest.map((seat) => this.#apply(seat, snapshot, portsBefore)));
   }
 
   /** Throws when the worker ends although it was never any good. */
-  async #apply(seat: Seat, snapshot: RoutingSnapshot): Promise<void> {
+  async #apply(seat: Seat, snapshot: RoutingSnapshot, portsBefore: ReadonlySet<number>): Promise<void> {
     const { handle } = seat;
     // It is being replaced, and the replacement gets the current snapshot.
     if (handle === null) return;
     const limitSlots = this.#limits.slotsOf(snapshot.clusters.values(), snapshot.listeners);
-    const request = { kind: "routing", snapshot, limitSlots, boundPorts: this.#boundPorts } as const;
+    const siblingPorts = portsBefore.union(new Set(this.#boundPorts.values()));
+    const request = { kind: "routing", snapshot, limitSlots, boundPorts: this.#boundPorts, siblingPorts } as const;
     const isFirst = handle.latest === null;
     const answer = await this.#within(applyTimeoutMs, handle.request(request));
     if (answer === null) {
@@ -265,11 +271,6 @@ class Pool implements WorkerPool {
       return;
     }
     for (const { name, port, error } of answer.listeners) if (error === null) this.#boundPorts.set(name, port);
-  }
-
-  #hasUnknownPort({ listeners }: RoutingSnapshot): boolean {
-    const { portMap } = this.#options.options;
-    return listeners.some(({ name, port }) => (portMap.get(port)?.port ?? port) === 0 && !this.#boundPorts.has(name));
   }
 
   #onEnd(seat: Seat, handle: WorkerHandle): void {
@@ -291,7 +292,7 @@ class Pool implements WorkerPool {
     this.#startWorker(seat);
     const snapshot = this.#routing!;
     this.#applying = this.#applying
-      .then(() => this.#apply(seat, this.#routing ?? snapshot))
+      .then(() => this.#apply(seat, this.#routing ?? snapshot, new Set()))
       .catch((error: unknown) => this.#logger.error("worker not replaced yet", { reason: messageOf(error) }));
   }
 

@@ -11,7 +11,8 @@ export interface WorkerSetup {
   /** 0 … threads - 1. A replacement has the number of the worker it replaces. */
   readonly thread: number;
   readonly threads: number;
-  readonly options: Pick<DataPlaneOptions, "identity" | "portMap" | "defaultBind"> & Partial<TrafficOptions>;
+  readonly options: Pick<DataPlaneOptions, "identity" | "portMap" | "defaultBind" | "takeOver"> &
+    Partial<TrafficOptions>;
   /** null = off. */
   readonly accessLogFormat: "text" | "json" | null;
   readonly log: { readonly level: LogLevel; readonly format: "text" | "json"; readonly colour: boolean };
@@ -29,6 +30,8 @@ export type WorkerRequest =
       readonly limitSlots: LimitSlots;
       /** By listener name; for listeners that take any free port. */
       readonly boundPorts: ReadonlyMap<string, number>;
+      /** On which the other workers listen, or did until now. */
+      readonly siblingPorts: ReadonlySet<number>;
     }
   | { readonly kind: "report" }
   /** What the access log has collected is written, or lost, before the answer. */

@@ -25,6 +25,7 @@ class DataPlaneWorker {
   readonly #logger: RootLogger;
   readonly #limits: LimitView;
   readonly #boundPorts = new Map<string, number>();
+  readonly #siblingPorts = new Set<number>();
   readonly #sink: PortSink;
   readonly #accessLog: BufferedAccessLog | null;
   readonly #dataPlane: DataPlane;
@@ -48,7 +49,13 @@ class DataPlaneWorker {
         accessLog: this.#accessLog,
         sharedLimits: this.#limits,
       },
-      { ...defaultDataPlaneOptions, ...setup.options, reusePort: true, boundPorts: this.#boundPorts },
+      {
+        ...defaultDataPlaneOptions,
+        ...setup.options,
+        reusePort: true,
+        boundPorts: this.#boundPorts,
+        siblingPorts: this.#siblingPorts,
+      },
     );
   }
 
@@ -98,6 +105,8 @@ class DataPlaneWorker {
         this.#limits.addSlots(request.limitSlots);
         this.#boundPorts.clear();
         for (const [name, port] of request.boundPorts) this.#boundPorts.set(name, port);
+        this.#siblingPorts.clear();
+        for (const port of request.siblingPorts) this.#siblingPorts.add(port);
         await this.#dataPlane.applyRouting(request.snapshot);
         return 0;
       case "report":

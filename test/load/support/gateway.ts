@@ -58,6 +58,8 @@ export function startGateway(folder: string, log: string[]): Promise<Serving> {
       logLevel: "info",
       logFormat: "text",
       traffic: defaultTraffic,
+      takeOver: false,
+      drainDelayMs: 0,
       drainMs: 1_000,
     },
     { writeLog: (line) => log.push(line), colour: false, onQuit: () => undefined },

@@ -86,6 +86,7 @@ export class PoolUnderTest implements AsyncDisposable {
           identity: { workload: unknownWorkload, labels: {}, namespace: "default", clusterDomain: "cluster.local" },
           portMap: new Map([[80, { host: "127.0.0.1", port: 0 }]]),
           defaultBind: "127.0.0.1",
+          takeOver: false,
           ...setup.options,
         },
         accessLogFormat: "json",
