@@ -1,4 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Node has no API for: raw sockets and io_uring, through node:ffi. Nothing outside this folder sees a pointer.
 
+export { EventLoop } from "./event-loop.ts";
+export { openLibc, type Libc } from "./libc.ts";
+export { familyOf, type SocketAddress } from "./socket-address.ts";
+export { Sockets, type BindOptions } from "./sockets.ts";
+export { systemError, type SystemError } from "./system-error.ts";
+export { bufferShift } from "./uring/abi.ts";
 export { probeUring, type UringAvailability } from "./uring/probe.ts";
+export { ReceiveBuffers, receiveBufferBytes } from "./uring/receive-buffers.ts";
+export { Ring } from "./uring/ring.ts";
+export { arenaBlockBytes, SendArena } from "./uring/send-arena.ts";

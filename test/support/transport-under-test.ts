@@ -2,7 +2,14 @@
 // Which transport the suites run over: NARU_TEST_TRANSPORT=node|uring, node when it is not set. The only place that
 // reads it, and that knows which transports there are.
 
-import { createNodeTransport, type DataPlaneDeps } from "../../src/proxy/index.ts";
+import { systemClock } from "../../src/core/index.ts";
+import { probeUring } from "../../src/platform/index.ts";
+import {
+  createNodeTransport,
+  createUringTransport,
+  defaultUringOptions,
+  type DataPlaneDeps,
+} from "../../src/proxy/index.ts";
 
 export type Transport = DataPlaneDeps["transport"];
 export type Connection = ReturnType<Transport["connect"]>;
@@ -21,10 +28,21 @@ export interface TransportKind {
 /** All there are; the contract suite runs over each. */
 export const transportKinds: readonly TransportKind[] = [
   { name: "node", create: () => createNodeTransport(), unavailable: () => null },
+  { name: "uring", create: createUring, unavailable: whyNoUring },
 ];
 
 /** What every other suite runs over, and tests give to programs as `--transport`. */
 export const transportUnderTest: TransportKind = kindOf(process.env["NARU_TEST_TRANSPORT"]);
+
+function createUring(): Transport {
+  const check = process.env["NARU_URING_CHECK"] === "1";
+  return createUringTransport({ clock: systemClock }, { ...defaultUringOptions, check });
+}
+
+function whyNoUring(): string | null {
+  const answer = probeUring();
+  return answer.available ? null : answer.reason;
+}
 
 function kindOf(wanted: string | undefined): TransportKind {
   const name = wanted === undefined || wanted === "" ? "node" : wanted;

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// One ring of one thread: operations go in, completions come out. An operation is known by two numbers that its
+// completion carries back, `id` and `generation`. No BigInt and no allocation per operation.
+
+import type { Libc } from "../libc.ts";
+import { mapMemory, type MappedMemory } from "../mapped-memory.ts";
+import { encodeSocketAddress } from "../socket-address.ts";
+import { systemError } from "../system-error.ts";
+import {
+  completionFlag,
+  enterFlag,
+  entryFlag,
+  entryWords,
+  ioprio,
+  opcode,
+  sqFlag,
+  syscallNumber,
+} from "./abi.ts";
+import { setUpRing, type RingLayout } from "./ring-setup.ts";
+
+const closeOnExec = 0o2000000;
+/** Per entry: a sockaddr, which the kernel copies when it takes the entry. */
+const addressSlotBytes = 128;
+const timedArgBytes = 24;
+const dontWait = 0x40;
+const pollIn = 0x01;
+const pollOut = 0x04;
+const eintr = -4;
+const eagain = -11;
+const ebusy = -16;
+const etime = -62;
+
+export class Ring {
+  /** Of the completion that `next` found. */
+  id = 0;
+  generation = 0;
+  result = 0;
+  flags = 0;
+  /** Times the completion queue was full; nothing is lost by it. */
+  overflows = 0;
+  /** System calls made. */
+  enters = 0;
+  readonly fd: number;
+  readonly #libc: Libc;
+  readonly #layout: RingLayout;
+  readonly #rings: Int32Array;
+  readonly #entries: Int32Array;
+  readonly #sqMask: number;
+  readonly #cqMask: number;
+  readonly #completions: number;
+  readonly #addresses: MappedMemory;
+  readonly #timedArg: MappedMemory;
+  readonly #timedWords: Int32Array;
+  #sqTail = 0;
+  #submitted = 0;
+  #cqHead = 0;
+  #cqTail = 0;
+  #closed = false;
+
+  /** Throws the system's error. */
+  constructor(libc: Libc, entryCount: number, completionCount: number) {
+    this.#libc = libc;
+    const layout = setUpRing(libc, entryCount, completionCount);
+    this.#layout = layout;
+    this.fd = layout.fd;
+    this.#rings = layout.rings;
+    this.#entries = layout.entries;
+    this.#sqMask = layout.sqMask;
+    this.#cqMask = layout.cqMask;
+    this.#completions = layout.completions;
+    this.#addresses = mapMemory(libc, (layout.sqMask + 1) * addressSlotBytes);
+    this.#timedArg = mapMemory(libc, timedArgBytes + 16);
+    const words = new Int32Array(this.#timedArg.bytes.buffer);
+    // io_uring_getevents_arg: no signal mask, no minimum wait, then the address of the timespec behind it.
+    words[4] = this.#timedArg.low + timedArgBytes;
+    words[5] = this.#timedArg.high;
+    this.#timedWords = words;
+  }
+
+  /** Entries that the kernel has not seen yet. */
+  get queued(): number {
+    return (this.#sqTail - this.#submitted) | 0;
+  }
+
+  /** Accepts until it is cancelled or fails; each completion carries a file descriptor. */
+  accept(fd: number, id: number, generation: number): void {
+    this.#put(opcode.accept | ioprio.acceptMultishot, fd, 0, 0, 0, closeOnExec, id, generation, 0);
+  }
+
+  /** Receives into buffers of `group` until it is cancelled, fails, or the peer ends. */
+  receive(fd: number, group: number, id: number, generation: number): void {
+    this.#put(opcode.recv | ioprio.recvMultishot | entryFlag.bufferSelect, fd, 0, 0, 0, 0, id, generation, group);
+  }
+
+  /** Sends what the kernel takes at once, maybe none of it; `low` and `high` are the address of the memory. */
+  send(fd: number, low: number, high: number, length: number, id: number, generation: number): void {
+    this.#put(opcode.send, fd, low, high, length, dontWait, id, generation, 0);
+  }
+
+  /** Completes once the socket takes bytes again, or is broken. */
+  pollWritable(fd: number, id: number, generation: number): void {
+    this.#put(opcode.pollAdd, fd, 0, 0, 0, pollOut, id, generation, 0);
+  }
+
+  /** Completes once `fd` is readable. */
+  pollReadable(fd: number, id: number, generation: number): void {
+    this.#put(opcode.pollAdd, fd, 0, 0, 0, pollIn, id, generation, 0);
+  }
+
+  /** False when `address` is none. */
+  connect(fd: number, address: string, port: number, id: number, generation: number): boolean {
+    this.#makeRoom();
+    const at = (this.#sqTail & this.#sqMask) * addressSlotBytes;
+    const slot = this.#addresses.bytes.subarray(at, at + addressSlotBytes);
+    const length = encodeSocketAddress(address, port, slot);
+    if (length === 0) return false;
+    const { low, high } = this.#addresses;
+    this.#put(opcode.connect, fd, low + at, high, 0, 0, id, generation, 0);
+    // The length of the address stands where others have an offset.
+    this.#entries[((this.#sqTail - 1) & this.#sqMask) * entryWords + 2] = length;
+    return true;
+  }
+
+  /** Ends the operation known by `targetId` and `targetGeneration`; its own completion says so too. */
+  cancel(targetId: number, targetGeneration: number, id: number, generation: number): void {
+    this.#put(opcode.asyncCancel, -1, targetId, targetGeneration, 0, 0, id, generation, 0);
+  }
+
+  close(fd: number, id: number, generation: number): void {
+    this.#put(opcode.close, fd, 0, 0, 0, 0, id, generation, 0);
+  }
+
+  /** Hands queued entries to the kernel and does not look for completions. */
+  submit(): void {
+    this.#entered(this.#enter(0, 0));
+  }
+
+  /**
+   * Hands queued entries to the kernel, lets it work off what is ready, and waits for a completion: not at all (0),
+   * for so many milliseconds, or without end (-1). Signals cut it short.
+   */
+  wait(timeoutMs: number): void {
+    if (timeoutMs === 0) this.#entered(this.#enter(0, enterFlag.getEvents));
+    else if (timeoutMs < 0) this.#entered(this.#enter(1, enterFlag.getEvents));
+    else this.#entered(this.#enterTimed(timeoutMs));
+    this.#cqTail = Atomics.load(this.#rings, this.#layout.cqTail);
+    if ((this.#rings[this.#layout.sqFlags]! & sqFlag.cqOverflow) !== 0) this.overflows++;
+  }
+
+  /** Whether the kernel still holds completions for which there was no room: `wait` fetches them. */
+  get overflowing(): boolean {
+    return (this.#rings[this.#layout.sqFlags]! & sqFlag.cqOverflow) !== 0;
+  }
+
+  /** Completions that the last `wait` saw and `next` has not been to. */
+  get ready(): number {
+    return (this.#cqTail - this.#cqHead) | 0;
+  }
+
+  /** Puts the next completion into the fields. */
+  next(): boolean {
+    const head = this.#cqHead;
+    if (head === this.#cqTail) return false;
+    const at = this.#completions + ((head & this.#cqMask) << 2);
+    const rings = this.#rings;
+    this.id = rings[at]!;
+    this.generation = rings[at + 1]!;
+    this.result = rings[at + 2]!;
+    this.flags = rings[at + 3]!;
+    this.#cqHead = (head + 1) | 0;
+    return true;
+  }
+
+  /** Gives the kernel the room of completions that `next` has been to. */
+  free(): void {
+    Atomics.store(this.#rings, this.#layout.cqHead, this.#cqHead);
+  }
+
+  /**
+   * After `submit` of one entry that completes at once: its result, if its completion is the newest one. It is taken
+   * out: `next` will show it with `replacedId`. null when it is not there.
+   */
+  takeNewest(id: number, generation: number, replacedId: number): number | null {
+    const rings = this.#rings;
+    const tail = Atomics.load(rings, this.#layout.cqTail);
+    if (tail === this.#cqHead) return null;
+    const at = this.#completions + (((tail - 1) & this.#cqMask) << 2);
+    if (rings[at] !== id || rings[at + 1] !== generation) return null;
+    rings[at] = replacedId;
+    return rings[at + 2]!;
+  }
+
+  /** Whether more completions of the same operation follow the one in the fields. */
+  get hasMore(): boolean {
+    return (this.flags & completionFlag.more) !== 0;
+  }
+
+  /** Ends the ring and every operation in it. Its memory stays mapped and is given back. */
+  dispose(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#libc.close(this.fd);
+    this.#addresses.release();
+  }
+
+  #put(
+    first: number,
+    fd: number,
+    addressLow: number,
+    addressHigh: number,
+    length: number,
+    operationFlags: number,
+    id: number,
+    generation: number,
+    group: number,
+  ): void {
+    this.#makeRoom();
+    const entries = this.#entries;
+    const at = (this.#sqTail & this.#sqMask) * entryWords;
+    entries[at] = first;
+    entries[at + 1] = fd;
+    entries[at + 2] = 0;
+    entries[at + 3] = 0;
+    entries[at + 4] = addressLow;
+    entries[at + 5] = addressHigh;
+    entries[at + 6] = length;
+    entries[at + 7] = operationFlags;
+    entries[at + 8] = id;
+    entries[at + 9] = generation;
+    entries[at + 10] = group;
+    this.#sqTail = (this.#sqTail + 1) | 0;
+  }
+
+  #makeRoom(): void {
+    if (this.queued > this.#sqMask) this.submit();
+    if (this.queued > this.#sqMask) throw systemError("io_uring_enter", ebusy);
+  }
+
+  #enter(minimum: number, flags: number): number {
+    this.enters++;
+    this.#rings[this.#layout.sqTail] = this.#sqTail;
+    const result = this.#libc.syscallShort(syscallNumber.enter, this.fd, this.queued, minimum, flags, 0, 0);
+    return result < 0 ? this.#libc.resultOf(result) : result;
+  }
+
+  #enterTimed(timeoutMs: number): number {
+    this.enters++;
+    const words = this.#timedWords;
+    const seconds = Math.floor(timeoutMs / 1000);
+    words[6] = seconds;
+    words[8] = (timeoutMs - seconds * 1000) * 1_000_000;
+    this.#rings[this.#layout.sqTail] = this.#sqTail;
+    const flags = enterFlag.getEvents | enterFlag.extArg;
+    const { address } = this.#timedArg;
+    const result = this.#libc.syscallTimed(
+      syscallNumber.enter,
+      this.fd,
+      this.queued,
+      1,
+      flags,
+      address,
+      timedArgBytes,
+    );
+    return result < 0 ? this.#libc.resultOf(result) : result;
+  }
+
+  #entered(result: number): void {
+    if (result > 0) {
+      this.#submitted = (this.#submitted + result) | 0;
+      return;
+    }
+    // Interrupted, out of time, or the kernel wants completions fetched first: the next call goes on.
+    if (result === 0 || result === eintr || result === etime || result === eagain || result === ebusy) return;
+    throw systemError("io_uring_enter", result);
+  }
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ring of one thread and its turns. A turn hands everything that was queued to the kernel and waits for completions
+// by one system call, works them off, and returns to Node's event loop. The ring does the waiting for both: the loop's
+// own descriptor is polled through it, and the loop's next timer bounds the wait. So no callback from native code is
+// needed, promises and ticks run after each turn as after any other callback, and a thread can be ended while it waits.
+
+import {
+  EventLoop,
+  openLibc,
+  ReceiveBuffers,
+  receiveBufferBytes,
+  Ring,
+  SendArena,
+  Sockets,
+  bufferShift,
+  type Libc,
+} from "../../../platform/index.ts";
+import { OwnershipCheck } from "./ownership-check.ts";
+import type { UringOptions } from "./uring-options.ts";
+
+const entryCount = 1_024;
+const completionCount = 8_192;
+const arenaBlocks = 32;
+export const bufferGroup = 1;
+const enobufs = -105;
+/** A timer that never matters, so that Node's loop counts as alive. */
+const foreverMs = 0x7fff_ffff;
+
+/** What a completion belongs to; the low bits of its id. */
+export const operation = {
+  accept: 0,
+  receive: 1,
+  send: 2,
+  connect: 3,
+  poll: 4,
+  cancel: 5,
+  close: 6,
+} as const;
+const operationBits = 3;
+const operationMask = (1 << operationBits) - 1;
+
+/** Slot 0 is the thread's own. */
+const loopPollId = 0;
+export const takenId = 1;
+
+/** What owns a slot: operations are submitted for it, and it lives until the last of them has completed. */
+export interface SlotOwner {
+  /** Called for each completion; `hasMore`: the operation goes on. `buffer` is -1 when none came. */
+  onCompletion(operation: number, result: number, hasMore: boolean, buffer: number): void;
+  /** Called after the batch in which, or before which, it asked for it by `later`. */
+  afterBatch(): void;
+}
+
+export class UringThread {
+  readonly ring: Ring;
+  readonly buffers: ReceiveBuffers;
+  readonly arena: SendArena;
+  readonly sockets: Sockets;
+  readonly check: OwnershipCheck | null;
+  batch = 0;
+  /** Times the kernel had no buffer to receive into. */
+  bufferShortages = 0;
+  readonly #loop: EventLoop;
+  readonly #owners: (SlotOwner | null)[] = [null];
+  readonly #generations: number[] = [0];
+  readonly #freeSlots: number[] = [];
+  /** Asked for by owners; two lists that take turns. */
+  #later: SlotOwner[] = [];
+  #laterNow: SlotOwner[] = [];
+  #active = 0;
+  #scheduled = false;
+  #loopPolled = false;
+  #starved = false;
+  #keepAlive: NodeJS.Timeout | null = null;
+  #atRest: PromiseWithResolvers<void> | null = null;
+  #disposed = false;
+  readonly #turn = (): void => this.#run();
+
+  constructor(libc: Libc, options: UringOptions) {
+    this.ring = new Ring(libc, entryCount, completionCount);
+    this.buffers = new ReceiveBuffers(libc, this.ring, bufferGroup, bufferCount(options.bufferBytes));
+    this.arena = new SendArena(libc, arenaBlocks);
+    this.sockets = new Sockets(libc);
+    this.check = options.check ? new OwnershipCheck(this.buffers) : null;
+    this.#loop = new EventLoop(libc);
+  }
+
+  /** A slot for operations of `owner`. */
+  claim(owner: SlotOwner): number {
+    const slot = this.#freeSlots.pop() ?? this.#owners.length;
+    this.#owners[slot] = owner;
+    this.#generations[slot] ??= 1;
+    if (++this.#active === 1) this.#keepAlive = setInterval(ignoreTimer, foreverMs);
+    this.#schedule();
+    return slot;
+  }
+
+  generationOf(slot: number): number {
+    return this.#generations[slot]!;
+  }
+
+  /** The last operation of the slot has completed. */
+  release(slot: number): void {
+    this.#owners[slot] = null;
+    this.#generations[slot] = (this.#generations[slot]! + 1) | 0;
+    this.#freeSlots.push(slot);
+    if (--this.#active > 0) return;
+    clearInterval(this.#keepAlive!);
+    this.#keepAlive = null;
+    this.#atRest?.resolve();
+  }
+
+  idOf(slot: number, kind: number): number {
+    return (slot << operationBits) | kind;
+  }
+
+  /** `owner.afterBatch` is called at the end of this batch, or after the next one. */
+  later(owner: SlotOwner): void {
+    this.#later.push(owner);
+    this.#schedule();
+  }
+
+  /** Slots in use. */
+  get active(): number {
+    return this.#active;
+  }
+
+  /** Waits until nothing is in use, then gives back ring and memory. */
+  async close(): Promise<void> {
+    this.#atRest = Promise.withResolvers<void>();
+    if (this.#active > 0) await this.#atRest.promise;
+    this.check?.atRest(this.arena.kept);
+    this.#disposed = true;
+    this.ring.dispose();
+    this.buffers.release();
+    this.arena.dispose();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#turn);
+  }
+
+  #run(): void {
+    this.#scheduled = false;
+    if (this.#disposed) return;
+    const { ring } = this;
+    if (!this.#loopPolled) {
+      this.#loopPolled = true;
+      ring.pollReadable(this.#loop.fd, loopPollId, 0);
+    }
+    const isBusy = this.#later.length > 0 || ring.ready > 0 || ring.overflowing || this.#active === 0;
+    const timeoutMs = isBusy ? 0 : this.#loop.timeoutMs();
+    ring.wait(timeoutMs);
+    if (timeoutMs !== 0) this.#loop.updateTime();
+    try {
+      this.#work();
+    } finally {
+      if (this.#active > 0 || this.#later.length > 0 || ring.queued > 0) this.#schedule();
+    }
+  }
+
+  /** Works off a batch of completions, then what owners wanted done after it. */
+  #work(): void {
+    this.batch++;
+    const { ring } = this;
+    try {
+      while (ring.next()) this.#complete();
+    } finally {
+      ring.free();
+    }
+    if (this.#starved) {
+      this.#starved = false;
+      this.bufferShortages++;
+      this.buffers.grow();
+    }
+    while (this.#later.length > 0) {
+      const now = this.#later;
+      this.#later = this.#laterNow;
+      this.#laterNow = now;
+      for (const owner of now) owner.afterBatch();
+      now.length = 0;
+    }
+  }
+
+  #complete(): void {
+    const { ring } = this;
+    const { id, generation, result, flags } = ring;
+    const slot = id >>> operationBits;
+    if (slot === 0) {
+      if (id === loopPollId) this.#loopPolled = false;
+      return;
+    }
+    const owner = this.#owners[slot];
+    this.check?.completion(owner, this.#generations[slot], generation);
+    if (owner === null || owner === undefined || this.#generations[slot] !== generation) return;
+    if (result === enobufs) this.#starved = true;
+    const buffer = (flags & 1) === 0 ? -1 : flags >>> bufferShift;
+    owner.onCompletion(id & operationMask, result, ring.hasMore, buffer);
+  }
+}
+
+/** Throws when there is no io_uring; ask `probeUring` first. */
+export function openUringThread(options: UringOptions): UringThread {
+  const libc = openLibc();
+  if (typeof libc === "string") throw new Error(libc);
+  return new UringThread(libc, options);
+}
+
+/** A power of two of buffers, not more memory than asked for, but one. */
+function bufferCount(bytes: number): number {
+  const wanted = Math.max(1, Math.floor(bytes / receiveBufferBytes));
+  return Math.min(32_768, 2 ** Math.floor(Math.log2(wanted)));
+}
+
+function ignoreTimer(): void {
+  // It only keeps the loop alive.
+}
