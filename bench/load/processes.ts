@@ -101,9 +101,10 @@ export class Child implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const exit = once(this.#process, "exit");
-    this.#process.kill("SIGTERM");
+    // To SIGTERM a gateway says goodbye to balancers first, which takes seconds.
+    this.#process.kill("SIGINT");
     const timer = setTimeout(() => {
-      process.stderr.write(`${this.#name} ignores SIGTERM, killing it\n`);
+      process.stderr.write(`${this.#name} ignores SIGINT, killing it\n`);
       this.#process.kill("SIGKILL");
     }, 5_000);
     await exit;
