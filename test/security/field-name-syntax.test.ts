@@ -49,7 +49,7 @@ test("wherever the bytes are split", async () => {
 });
 
 // Envoy refuses underscores in its edge profile and nginx drops such fields, because CGI-like servers read them as
-// hyphens; naru can do either (test/proxy/wire-policies.test.ts). By default it passes them on: `Content_Length` is never
+// hyphens; naru can do either (underscores.test.ts). By default it passes them on: `Content_Length` is never
 // framing here, and the origin sees exactly the length that naru framed.
 test("underscores make other fields, which are passed on and frame nothing", async () => {
   await using arena = await Arena.start();

@@ -106,6 +106,28 @@ test("interim answers: some, and not a flood", async () => {
   }
 });
 
+test("interim answers in pieces, and the first that is too many", async () => {
+  await using attack = await UpstreamAttack.start();
+  const hints = "HTTP/1.1 103 Early Hints\r\n\r\n";
+  const everyHead = Array.from({ length: 17 }, (_, index) => (index + 1) * hints.length - 1);
+  const flooded = await attack.deliver([hints.repeat(17) + ok("whole")], { cuts: everyHead });
+  assert.match(flooded.answer, /HTTP\/1\.1 502 Bad Gateway\r\n/);
+  assert.equal(flooded.answer.split("HTTP/1.1 103").length, 17, "sixteen were passed on");
+  assert.equal(flooded.outcome.flags, "UPE");
+});
+
+test("a switch that nobody asked for, and interim answers to a client that knows none", async () => {
+  await using attack = await UpstreamAttack.start();
+  await attack.refused("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+  await attack.refused("HTTP/1.1 101 Switching Protocols\r\n\r\n");
+  await using client = await attack.proxy.connect();
+  client.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+  const upstream = await attack.origin.connection();
+  await upstream.takeThrough(endOfHead);
+  upstream.send(`HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n${ok("whole")}`);
+  assert.match(await client.takeToEnd(), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nwhole$/);
+});
+
 test("an interim answer has no body, whatever it announces", async () => {
   await using attack = await UpstreamAttack.start();
   const interim = "HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n";
