@@ -165,6 +165,20 @@ const serving: readonly OptionSpec[] = [
     placeholder: "PATH",
     description: "Where the access log goes (default: stdout); SIGHUP reopens it",
   },
+  {
+    kind: "text",
+    name: "otlp-endpoint",
+    placeholder: "URL",
+    description:
+      "Collector of traces, OTLP over HTTP, e.g. http://localhost:4318 (default: OTEL_EXPORTER_OTLP_ENDPOINT, else tracing is off)",
+  },
+  {
+    kind: "percent",
+    name: "trace-sampling",
+    placeholder: "PERCENT",
+    default: "1",
+    description: "How many of the requests are traced that come without a decision about it; 0 to 100",
+  },
   logLevel,
   {
     kind: "choice",

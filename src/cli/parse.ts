@@ -63,7 +63,7 @@ export class OptionValues {
     return spec.kind !== "flag" && spec.default !== undefined ? [spec.default] : [];
   }
 
-  /** Of a port or seconds option with a default; already checked. */
+  /** Of a port, seconds or percent option with a default; already checked. */
   number(name: string): number {
     return Number(this.text(name));
   }
@@ -178,6 +178,8 @@ function faultOf(spec: OptionSpec, value: string): string | null {
       return parsePort(value) === null ? "a port is a number from 0 to 65535" : null;
     case "seconds":
       return /^\d{1,6}(?:\.\d{1,3})?$/.test(value) ? null : "seconds are a number like 45 or 0.5";
+    case "percent":
+      return /^\d{1,3}(?:\.\d{1,6})?$/.test(value) && Number(value) <= 100 ? null : "must be a number from 0 to 100";
     case "threads":
       return value === "auto" || (/^[1-9]\d{0,2}$/.test(value) && Number(value) <= maxThreads)
         ? null

@@ -14,6 +14,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { BodyDecoder, RequestHeadParser, ResponseHeadParser, type HeadLimits } from "./http1/index.ts";
 import { requestIdBytes } from "./request-ids.ts";
 import type { BoundAction, BoundForward } from "./route-binding.ts";
+import type { TraceContext } from "./trace-context.ts";
 import type { UpstreamConnection } from "./upstream-connection.ts";
 
 /** How far one direction of an exchange has come. */
@@ -44,6 +45,8 @@ export class Exchange implements RequestView {
   readonly tryDeadline: Deadline;
   readonly backoffDeadline: Deadline;
   readonly requestId: Buffer = Buffer.allocUnsafeSlow(requestIdBytes);
+  /** Its trace, kept with the exchange once it was needed; null for ever when tracing is off. */
+  trace: TraceContext | null = null;
   readonly tried: Endpoint[] = [];
 
   /** The request head, kept for retries and the access log; offsets of `request` point into it. */
@@ -149,8 +152,13 @@ export class Exchange implements RequestView {
     this.partialResponse = grown(this.partialResponse, this.partialFill, bytes);
   }
 
-  growBodyCopy(bytes: number): void {
-    this.bodyCopy = grown(this.bodyCopy, this.bodyCopyFill, bytes);
+  /** Keeps the payload that `requestBody` has just found in `bytes`. */
+  keepPayload(bytes: Buffer, payloadBytes: number): void {
+    this.bodyCopy = grown(this.bodyCopy, this.bodyCopyFill, payloadBytes);
+    const { ranges, rangeCount } = this.requestBody;
+    for (let index = 0; index < rangeCount * 2; index += 2) {
+      this.bodyCopyFill += bytes.copy(this.bodyCopy, this.bodyCopyFill, ranges[index], ranges[index + 1]);
+    }
   }
 
   /** Ready for the next request of any connection. */
@@ -200,6 +208,8 @@ export class Exchange implements RequestView {
     this.replyBytes = 0;
     this.replyBodyBytes = 0;
     this.upstreamLocal = null;
+    // A request that fails before its trace is read must not be taken for the last one's.
+    if (this.trace !== null) this.trace.sampled = false;
     this.requestBody.startNone();
     this.responseBody.startNone();
     this.#authority = null;

@@ -5,6 +5,7 @@
 // Request, gateway: x-forwarded-for gets the peer appended, x-forwarded-proto and x-request-id are ours, x-envoy-* from
 // outside is dropped. Request, mesh: those stay as they are, missing ones are added (Istio: use_remote_address false).
 // Both: x-forwarded-client-cert is dropped, for nobody has shown a certificate (Istio: SANITIZE).
+// Trace headers pass as they are, or with tracing on are written anew (trace-headers.ts).
 // Framing fields are always written anew from what the parser understood (RFC 9112 §6).
 
 import {
@@ -20,23 +21,35 @@ import {
 } from "./http1/index.ts";
 import type { Exchange } from "./exchange.ts";
 import { requestIdBytes } from "./request-ids.ts";
+import { traceHeadersBytes, writeTraceHeaders } from "./trace-headers.ts";
 
 /** Most that encodeRequestHead adds to the length of the received head and its target; a host name has 253 bytes. */
-export const requestHeadSlack = 768;
+export const requestHeadSlack = 768 + traceHeadersBytes;
 /** Most that encodeResponseHead adds to the length of the received head. */
 export const responseHeadSlack = 256;
 /** Most that framing adds to a payload: one chunk prefix, its end and the last chunk. */
 export const framingSlack = 64;
 
 const headerIdCount = 256;
-const gatewayDrops = dropTable([
+const ofGateway: readonly number[] = [
   HeaderId.xForwardedFor,
   HeaderId.xForwardedProto,
   HeaderId.xRequestId,
   HeaderId.xEnvoy,
   HeaderId.xForwardedClientCert,
-]);
-const meshDrops = dropTable([HeaderId.xForwardedClientCert]);
+];
+const ofMesh: readonly number[] = [HeaderId.xForwardedClientCert];
+const ofTracing: readonly number[] = [
+  HeaderId.traceparent,
+  HeaderId.b3,
+  HeaderId.xB3TraceId,
+  HeaderId.xB3SpanId,
+  HeaderId.xB3ParentSpanId,
+  HeaderId.xB3Sampled,
+  HeaderId.xB3Flags,
+];
+const gatewayDrops = requestDrops(ofGateway);
+const meshDrops = requestDrops(ofMesh);
 const responseDrops = dropTable([]);
 
 /** Writes the head for the upstream into `out`; returns its length. */
@@ -53,7 +66,10 @@ export function encodeRequestHead(out: Buffer, exchange: Exchange): number {
     at = copyBytes(head.bytes, head.base + head.pathStart, head.base + head.queryEnd, out, at);
   }
   at = writeAscii(out, at, " HTTP/1.1\r\n");
-  at = copyKept(head, atEdge ? gatewayDrops : meshDrops, out, at);
+  const trace = exchange.trace;
+  const drops = atEdge ? gatewayDrops : meshDrops;
+  at = copyKept(head, trace === null ? drops.untraced : trace.keepsTracestate ? drops.traced : drops.begun, out, at);
+  if (trace !== null) at = writeTraceHeaders(trace, out, at);
   if (head.minorVersion === 0 && head.find(HeaderId.host) < 0) at = writeHost(exchange, out, at);
   if (atEdge) {
     at = writeForwardedFor(head, downstream.connection.remoteAddress, out, at);
@@ -231,6 +247,16 @@ function writeContentLength(length: number, out: Buffer, at: number): number {
   out[at++] = 0x0d;
   out[at++] = 0x0a;
   return at;
+}
+
+/** `traced`: of a trace that goes on; `begun`: the trace is ours, and a tracestate belongs to another. */
+function requestDrops(ids: readonly number[]) {
+  const traced = [...ids, ...ofTracing];
+  return {
+    untraced: dropTable(ids),
+    traced: dropTable(traced),
+    begun: dropTable([...traced, HeaderId.tracestate]),
+  };
 }
 
 /** Framing fields and Expect are never copied; the rest depends on the direction. */

@@ -5,6 +5,7 @@ import type { Clock, Random } from "../core/index.ts";
 import { defaultTraffic, type ProxyIdentity, type TrafficOptions } from "../model/index.ts";
 import type { AccessLog, Logger, RequestMetrics } from "../telemetry/port.ts";
 import type { MemoryUse } from "./overload.ts";
+import type { TracingDeps } from "./tracing.ts";
 import type { Transport } from "./transport/transport.ts";
 import type { SharedLimits } from "./usage.ts";
 
@@ -16,11 +17,13 @@ export interface DataPlaneDeps {
   readonly metrics: RequestMetrics;
   /** null = off, and then nothing is spent on it. */
   readonly accessLog: AccessLog | null;
+  /** null = off, and then trace headers pass through untouched. */
+  readonly tracing: TracingDeps | null;
   /** All addresses of a host name; rejects when there are none. */
   readonly resolveHost: (host: string) => Promise<readonly string[]>;
   /** Limits of clusters and listeners that count for several threads; null = this thread has them to itself. */
   readonly sharedLimits: SharedLimits | null;
-  /** Fills with bytes nobody can guess; for request ids. */
+  /** Fills with bytes nobody can guess; for request ids and trace ids. */
   readonly fillRandom: (bytes: Uint8Array) => void;
   /** Asked once a second. */
   readonly readMemory: () => MemoryUse;

@@ -28,6 +28,7 @@ import { ResponseRelay } from "./response-relay.ts";
 import { isIdempotent } from "./retry.ts";
 import { selectTarget } from "./route-binding.ts";
 import type { DataPlaneStats } from "./stats.ts";
+import { Tracing } from "./tracing.ts";
 import type { UpstreamConnection, UpstreamEvents } from "./upstream-connection.ts";
 import { UpstreamPool } from "./upstream-pool.ts";
 
@@ -41,6 +42,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   readonly #stats: DataPlaneStats;
   readonly #guard: Guard;
   readonly #requestIds: RequestIds;
+  readonly #tracing: Tracing | null;
   readonly #pool: UpstreamPool;
   readonly #endings: Endings;
   readonly #attempts: Attempts;
@@ -66,7 +68,8 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     this.#guard = new Guard(options, overload, stats);
     this.#requestIds = new RequestIds(deps.fillRandom);
     this.#pool = new UpstreamPool(transport, deadlines, this, options.maxIdlePerEndpoint);
-    const recorder = new ExchangeRecorder(deps.metrics, accessLog, options.identity);
+    this.#tracing = deps.tracing === null ? null : new Tracing(deps.tracing, clock, random, deps.fillRandom);
+    const recorder = new ExchangeRecorder(deps.metrics, accessLog, this.#tracing, options.identity);
     this.#endings = new Endings(clock, deadlines, coarse, stats, recorder);
     this.#attempts = new Attempts(this.#pool, deadlines, clock, random, stats, this.#endings);
     this.#responses = new ResponseRelay({
@@ -161,6 +164,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     exchange.closeDownstream = !head.keepAlive || this.#draining || !downstream.listener.listening;
     if (downstream.exchanges + 1 >= this.#options.maxRequestsPerConnection) this.#onLastRequest(exchange);
     this.#requestIds.write(exchange.requestId, 0);
+    if (this.#tracing !== null) this.#tracing.begin(exchange);
 
     const refusal = this.#guard.check(exchange);
     if (refusal !== null) return this.#endings.rescue(exchange, refusal, from);
@@ -263,11 +267,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
       if (exchange.keepsBody) this.onLimit("retry-buffer");
       return;
     }
-    exchange.growBodyCopy(payloadBytes);
-    const { ranges, rangeCount } = exchange.requestBody;
-    for (let index = 0; index < rangeCount * 2; index += 2) {
-      exchange.bodyCopyFill += bytes.copy(exchange.bodyCopy, exchange.bodyCopyFill, ranges[index], ranges[index + 1]);
-    }
+    exchange.keepPayload(bytes, payloadBytes);
   }
 
   /** The route and an upstream are known: now the client may send its body (RFC 9110 §10.1.1). */

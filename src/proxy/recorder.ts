@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The last stage of every exchange, exactly once: metrics and access log. The common case finds its metric series by
+// The last stage of every exchange, exactly once: metrics, access log and spans. The common case finds its metric series by
 // one lookup on the endpoint.
 
 import { unknownWorkload, type ProxyIdentity, type ServiceIdentity } from "../model/index.ts";
 import type { AccessLog, RequestMetrics } from "../telemetry/port.ts";
 import { AccessLogView } from "./access-log-view.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Tracing } from "./tracing.ts";
 
 const unknownService: ServiceIdentity = { host: "unknown", name: "unknown", namespace: "unknown" };
 
@@ -13,11 +14,13 @@ export class ExchangeRecorder {
   readonly #metrics: RequestMetrics;
   readonly #accessLog: AccessLog | null;
   readonly #view = new AccessLogView();
+  readonly #tracing: Tracing | null;
   readonly #identity: ProxyIdentity;
 
-  constructor(metrics: RequestMetrics, accessLog: AccessLog | null, identity: ProxyIdentity) {
+  constructor(metrics: RequestMetrics, accessLog: AccessLog | null, tracing: Tracing | null, identity: ProxyIdentity) {
     this.#metrics = metrics;
     this.#accessLog = accessLog;
+    this.#tracing = tracing;
     this.#identity = identity;
   }
 
@@ -27,6 +30,7 @@ export class ExchangeRecorder {
     const sent = exchange.responseHeadBytes + exchange.replyBytes + exchange.responseBody.payloadBytes;
     this.#metrics.record(this.#series(exchange), durationMs, received, sent);
     if (this.#accessLog !== null) this.#accessLog.write(this.#view.of(exchange, durationMs));
+    if (this.#tracing !== null) this.#tracing.record(exchange, durationMs);
   }
 
   #series(exchange: Exchange): number {

@@ -13,6 +13,7 @@ import {
 } from "../model/index.ts";
 import type { LogLevel } from "../telemetry/port.ts";
 import { identityFrom } from "./identity.ts";
+import { tracingOptionsFrom, type TracingOptions } from "./tracing-options.ts";
 
 export interface ServeOptions {
   /** Files and directories of resources; watched. */
@@ -31,6 +32,8 @@ export interface ServeOptions {
   readonly stats: BindAddress;
   /** null = off. */
   readonly accessLog: { readonly format: "text" | "json"; /** null = stdout. */ readonly file: string | null } | null;
+  /** null = off. */
+  readonly tracing: TracingOptions | null;
   readonly logLevel: LogLevel;
   readonly logFormat: "text" | "json";
   /** Listens beside another process of this user that has the same ports. */
@@ -67,6 +70,7 @@ export function serveOptionsFrom(
       accessLog === "off"
         ? null
         : { format: accessLog as "text" | "json", file: values.optionalText("access-log-file") },
+    tracing: tracingOptionsFrom(values, process.env),
     logLevel: values.text("log-level") as LogLevel,
     logFormat: values.text("log-format") as "text" | "json",
     takeOver: values.flag("take-over"),

@@ -10,12 +10,15 @@ import {
   createLogger,
   createRequestMetrics,
   MetricsRegistry,
+  startSpanExporter,
   type ByteSink,
   type RootLogger,
+  type SpanExporter,
   type StoredRequestMetrics,
 } from "../telemetry/index.ts";
 import type { ServeOptions } from "./serve-options.ts";
 import { systemDeps } from "./system-deps.ts";
+import { versionInfo } from "./version.ts";
 
 export interface ServeDeps {
   /** Takes one line of the log, without its line break. */
@@ -44,6 +47,8 @@ export interface Parts extends DataPlaneParts {
   readonly logger: RootLogger;
   readonly registry: MetricsRegistry;
   readonly metrics: StoredRequestMetrics;
+  /** null = tracing is off. */
+  readonly spans: SpanExporter | null;
 }
 
 /** What both kinds of data plane are made from. */
@@ -54,6 +59,7 @@ interface Base {
   readonly logger: RootLogger;
   readonly metrics: StoredRequestMetrics;
   readonly registry: MetricsRegistry;
+  readonly spans: SpanExporter | null;
 }
 
 /** Where SO_REUSEPORT spreads connections; elsewhere Node refuses it. */
@@ -70,14 +76,30 @@ export async function createParts(options: ServeOptions, deps: ServeDeps): Promi
   const logger = createLogger({ level, format, colour: deps.colour, write: deps.writeLog, clock });
   const registry = new MetricsRegistry();
   const metrics = createRequestMetrics(registry, { maxSeries: maxMetricSeries });
-  const base = { options, deps, system, logger, registry, metrics };
-  const parts = options.concurrency === 1 ? onThisThread(base) : await onWorkers(base);
-  registry.addSource(() => parts.dataPlane.samples());
-  return { clock, logger, registry, metrics, ...parts };
+  const spans = await startTracing(options, logger, clock);
+  const base = { options, deps, system, logger, registry, metrics, spans };
+  try {
+    const parts = options.concurrency === 1 ? onThisThread(base) : await onWorkers(base);
+    registry.addSource(() => parts.dataPlane.samples());
+    if (spans !== null) registry.addSource(spans.samples);
+    return { clock, logger, registry, metrics, spans, ...parts };
+  } catch (error) {
+    await spans?.close();
+    throw error;
+  }
+}
+
+/** OpenTelemetry is loaded here, on the main thread, and only when there is a collector. */
+async function startTracing(options: ServeOptions, logger: RootLogger, clock: Clock): Promise<SpanExporter | null> {
+  const { tracing, identity } = options;
+  if (tracing === null) return null;
+  const { endpoint } = tracing;
+  const { version } = versionInfo();
+  return await startSpanExporter({ endpoint, identity, version, logger: logger.child("tracing"), clock });
 }
 
 /** The usual case on small machines: no second heap, no message, no shared memory. */
-function onThisThread({ options, system, logger, metrics, registry }: Base): DataPlaneParts {
+function onThisThread({ options, system, logger, metrics, registry, spans }: Base): DataPlaneParts {
   const { identity, portMap, defaultBind, traffic, takeOver } = options;
   const sink = openSink(options, logger, system.clock);
   const accessLog =
@@ -85,14 +107,21 @@ function onThisThread({ options, system, logger, metrics, registry }: Base): Dat
       ? null
       : createAccessLog({ format: options.accessLog.format, clock: system.clock, sink });
   const dataPlane = createDataPlane(
-    { ...system, logger: logger.child("proxy"), metrics, accessLog, sharedLimits: null },
+    {
+      ...system,
+      logger: logger.child("proxy"),
+      metrics,
+      accessLog,
+      tracing: spans && { spans, samplingPercent: options.tracing!.samplingPercent },
+      sharedLimits: null,
+    },
     { ...defaultDataPlaneOptions, ...traffic, identity, portMap, defaultBind, reusePort: canSharePorts, takeOver },
   );
   if (accessLog !== null) registry.addSource(accessLog.samples);
   return { dataPlane, accessLog, refresh: null };
 }
 
-async function onWorkers({ options, deps, system, logger, metrics }: Base): Promise<DataPlaneParts> {
+async function onWorkers({ options, deps, system, logger, metrics, spans }: Base): Promise<DataPlaneParts> {
   const { createWorkerPool, SinkQueue, startWorker } = await import("./workers/index.ts");
   const { identity, portMap, defaultBind, traffic, takeOver } = options;
   const sink = openSink(options, logger, system.clock);
@@ -105,12 +134,14 @@ async function onWorkers({ options, deps, system, logger, metrics }: Base): Prom
       writeLog: deps.writeLog,
       metrics,
       accessLog,
+      spans,
       start: startWorker,
     },
     {
       threads: options.concurrency,
       options: { ...traffic, identity, portMap, defaultBind, takeOver },
       accessLogFormat: options.accessLog?.format ?? null,
+      traceSamplingPercent: options.tracing?.samplingPercent ?? null,
       maxSeries: maxMetricSeries,
       logFormat: options.logFormat,
       logColour: deps.colour,

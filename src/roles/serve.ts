@@ -179,6 +179,7 @@ class Server implements Serving {
     this.#readiness = { state: "DRAINING", reason: "stopping" };
     this.#stopConfig();
     await this.dataPlane.stop();
+    await this.#parts.spans?.close();
     await this.#adminServer?.close();
     await this.#parts.accessLog?.close();
     this.logger.info("stopped");

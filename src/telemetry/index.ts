@@ -15,4 +15,5 @@ export {
   type SeriesSource,
   type StoredRequestMetrics,
 } from "./metrics/request-metrics.ts";
+export { startSpanExporter, type SpanExporter } from "./tracing/span-exporter.ts";
 export { createTelemetry, defaultMaxSeries, type Telemetry, type TelemetryOptions } from "./telemetry.ts";

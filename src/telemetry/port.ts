@@ -93,6 +93,46 @@ export interface AccessLog {
   write(record: AccessLogRecord): void;
 }
 
+/**
+ * One finished exchange of a sampled trace. Ids are hexadecimal digits in lower case, 32 of a trace and 16 of a span; texts
+ * that a client chose are cut. Plain data: it crosses threads.
+ */
+export interface SpanRecord {
+  readonly traceId: string;
+  /** Of whoever called us; null = the trace begins here. */
+  readonly parentSpanId: string | null;
+  /** The exchange as served, above the call to the upstream; null = that call is all there is, as in Istio's sidecars. */
+  readonly serverSpanId: string | null;
+  /** The call to the upstream, and what the upstream was sent as its parent. */
+  readonly clientSpanId: string;
+  /** Istio's name of what the route does, `reviews.default.svc.cluster.local:9080/*`. */
+  readonly operation: string;
+  readonly startWallMs: number;
+  readonly durationMs: number;
+  readonly method: string;
+  readonly url: string;
+  readonly protocol: string;
+  readonly requestId: string;
+  readonly userAgent: string | null;
+  readonly downstreamAddress: string;
+  /** Body bytes. */
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** 0 when no response was sent. */
+  readonly responseCode: number;
+  readonly responseFlags: string;
+  readonly upstreamCluster: string | null;
+  readonly upstreamAddress: string | null;
+  /** 0 = the upstream was never asked. */
+  readonly attempts: number;
+  readonly retries: number;
+}
+
+export interface SpanSink {
+  /** Never waits and never throws: what there is no room for is dropped and counted. */
+  write(span: SpanRecord): void;
+}
+
 /** A number somebody else keeps, read when Prometheus asks. */
 export interface Sample {
   readonly name: string;

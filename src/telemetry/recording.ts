@@ -5,4 +5,5 @@
 export { createAccessLog, type BufferedAccessLog } from "./access-log/access-log.ts";
 export type { ByteSink } from "./access-log/byte-sink.ts";
 export { createLogger, type RootLogger } from "./log/logger.ts";
+export { SpanBatches } from "./tracing/span-batches.ts";
 export { allocateSharedRows, openSharedRows, SeriesRecorder } from "./metrics/request-series.ts";

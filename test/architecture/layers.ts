@@ -18,13 +18,18 @@ interface Layer {
 const port = "telemetry/port.ts";
 const platformNeutral = ["core", "model", "kube", "platform", port];
 
+/** The SDK and the parts of it that are named themselves. */
+const openTelemetry = ["api", "exporter-trace-otlp-proto", "resources", "sdk-node", "sdk-trace"].map(
+  (part) => `@opentelemetry/${part}`,
+);
+
 /** One row per folder of src/; `main.ts` stands for itself. */
 export const layers: Readonly<Record<string, Layer>> = {
   core: { uses: [], builtins: [] },
   model: { uses: ["core"], builtins: [] },
   router: { uses: ["core", "model"], builtins: [], packages: ["re2js"] },
   config: { uses: ["core", "model", "router", "kube", port], packages: ["yaml"] },
-  telemetry: { uses: ["core", "model"], packages: ["prom-client"] },
+  telemetry: { uses: ["core", "model"], packages: ["prom-client", ...openTelemetry] },
   platform: { uses: ["core"] },
   kube: { uses: ["core", "model", port], packages: ["undici"] },
   proxy: { uses: ["core", "model", "router", "platform", port] },

@@ -22,7 +22,7 @@ import {
   type DataPlaneDeps,
   type DataPlaneOptions,
 } from "../../src/proxy/index.ts";
-import type { ClusterStatus, Logger, RequestLabels } from "../../src/telemetry/port.ts";
+import type { ClusterStatus, Logger, RequestLabels, SpanRecord } from "../../src/telemetry/port.ts";
 import { loggedExchange, type LoggedExchange } from "./access-log-record.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { connectRaw, type RawPeer } from "./raw-peer.ts";
@@ -47,6 +47,10 @@ export interface ProxySetup {
   readonly role?: "gateway" | "mesh";
   readonly options?: Partial<DataPlaneOptions>;
   readonly random?: Random;
+  /** Turns tracing on. */
+  readonly traceSamplingPercent?: number;
+  /** Replaces bytes that are always the same. */
+  readonly fillRandom?: (bytes: Uint8Array) => void;
   /** Limits counted together with other data planes. */
   readonly sharedLimits?: DataPlaneDeps["sharedLimits"];
   readonly resolveHost?: (host: string) => Promise<readonly string[]>;
@@ -65,6 +69,7 @@ export class ProxyUnderTest implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly exchanges: RecordedExchange[] = [];
   readonly accessLog: LoggedExchange[] = [];
+  readonly spans: SpanRecord[] = [];
   readonly logs: { readonly level: string; readonly message: string; readonly fields: object }[] = [];
   /** What the data plane finds the next time it looks. */
   memory: ReturnType<DataPlaneDeps["readMemory"]> = { heapUsed: 1, heapLimit: 100, processUsed: 1, processLimit: 100 };
@@ -90,10 +95,14 @@ export class ProxyUnderTest implements AsyncDisposable {
           },
         },
         accessLog: { write: (record) => this.accessLog.push(loggedExchange(record)) },
+        tracing:
+          setup.traceSamplingPercent === undefined
+            ? null
+            : { spans: { write: (span) => this.spans.push(span) }, samplingPercent: setup.traceSamplingPercent },
         sharedLimits: setup.sharedLimits ?? null,
         resolveHost:
           setup.resolveHost ?? (async (host) => (await lookup(host, { all: true })).map(({ address }) => address)),
-        fillRandom: (bytes) => bytes.fill(0x5a),
+        fillRandom: setup.fillRandom ?? ((bytes) => bytes.fill(0x5a)),
         readMemory: () => this.memory,
       },
       {

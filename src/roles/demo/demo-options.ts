@@ -104,6 +104,7 @@ export function demoServeOptions(paths: readonly string[], ports: DemoPorts, log
     status: { host: bindHost, port: ports.status },
     stats: { host: bindHost, port: ports.stats },
     accessLog: null,
+    tracing: null,
     logLevel,
     logFormat: "text",
     takeOver: false,

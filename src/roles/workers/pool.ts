@@ -7,7 +7,7 @@ import { messageOf, type Cancel, type Clock, type Random } from "../../core/inde
 import type { EndpointSnapshot, RoutingSnapshot } from "../../model/index.ts";
 import { LimitTable, type DataPlane, type DrainResult } from "../../proxy/index.ts";
 import type { RootLogger, StoredRequestMetrics } from "../../telemetry/index.ts";
-import type { ClusterStatus, ListenerStatus, Logger, Sample } from "../../telemetry/port.ts";
+import type { ClusterStatus, ListenerStatus, Logger, Sample, SpanSink } from "../../telemetry/port.ts";
 import { allocateSharedRows, openSharedRows } from "../../telemetry/recording.ts";
 import { allocateHeartbeats, forgetBeats, mainThread, positionOf, watchEventLoops } from "./heartbeat.ts";
 import { mergeClusters, mergeListeners, mergeSamples } from "./merge.ts";
@@ -24,11 +24,15 @@ export interface WorkerPoolDeps {
   readonly metrics: StoredRequestMetrics;
   /** null = no access log. */
   readonly accessLog: SinkQueue | null;
+  /** null = tracing is off. */
+  readonly spans: SpanSink | null;
   /** Starts the thread (`startWorker`). */
   readonly start: (setup: WorkerSetup) => Worker;
 }
 
-export interface WorkerPoolOptions extends Pick<WorkerSetup, "threads" | "options" | "accessLogFormat" | "maxSeries"> {
+type SharedSetup = "threads" | "options" | "accessLogFormat" | "traceSamplingPercent" | "maxSeries";
+
+export interface WorkerPoolOptions extends Pick<WorkerSetup, SharedSetup> {
   readonly logFormat: "text" | "json";
   readonly logColour: boolean;
 }
@@ -195,7 +199,7 @@ class Pool implements WorkerPool {
 
   #startWorker(seat: Seat): WorkerHandle {
     const { logger, metrics, start, clock } = this.#deps;
-    const { threads, options, accessLogFormat, maxSeries, logFormat, logColour } = this.#options;
+    const { threads, options, accessLogFormat, traceSamplingPercent, maxSeries, logFormat, logColour } = this.#options;
     // The scope's level is the one to begin with; asking for the scope makes it known here, where levels are changed.
     const { scope } = logger.child("proxy");
     const level = logger.levels()[scope] ?? "info";
@@ -205,6 +209,7 @@ class Pool implements WorkerPool {
       threads,
       options,
       accessLogFormat,
+      traceSamplingPercent,
       log: { level, format: logFormat, colour: logColour },
       maxSeries,
       seriesMemory,
@@ -226,13 +231,16 @@ class Pool implements WorkerPool {
     return handle;
   }
 
-  #events(): Pick<WorkerEvents, "onLog" | "onAccessLog" | "onMainStalled"> {
-    const { accessLog, writeLog } = this.#deps;
+  #events(): Pick<WorkerEvents, "onLog" | "onAccessLog" | "onSpans" | "onMainStalled"> {
+    const { accessLog, spans, writeLog } = this.#deps;
     return {
       onLog: writeLog,
       onAccessLog: (bytes, done) => {
         if (accessLog === null) done(null);
         else accessLog.write(bytes, done);
+      },
+      onSpans: (records) => {
+        for (const record of records) spans?.write(record);
       },
       onMainStalled: () => {
         this.#mainStalls++;

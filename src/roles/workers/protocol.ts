@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the main thread and its data-plane workers say to each other. Data only. Nothing here is sent per request: counts
-// of requests and of limits are in shared memory.
+// of requests and of limits are in shared memory, lines of the access log and spans come in batches.
 
 import type { EndpointSnapshot, RoutingSnapshot, TrafficOptions } from "../../model/index.ts";
 import type { DataPlaneOptions, LimitMemory, LimitSlots } from "../../proxy/index.ts";
-import type { ClusterStatus, ListenerStatus, LogLevel, RequestLabels, Sample } from "../../telemetry/port.ts";
+import type {
+  ClusterStatus,
+  ListenerStatus,
+  LogLevel,
+  RequestLabels,
+  Sample,
+  SpanRecord,
+} from "../../telemetry/port.ts";
 
 /** What a worker is started with. */
 export interface WorkerSetup {
@@ -15,6 +22,8 @@ export interface WorkerSetup {
     Partial<TrafficOptions>;
   /** null = off. */
   readonly accessLogFormat: "text" | "json" | null;
+  /** null = tracing is off. */
+  readonly traceSamplingPercent: number | null;
   readonly log: { readonly level: LogLevel; readonly format: "text" | "json"; readonly colour: boolean };
   readonly maxSeries: number;
   readonly seriesMemory: SharedArrayBuffer;
@@ -44,7 +53,9 @@ export type ToWorker =
   | { readonly kind: "endpoints"; readonly snapshot: EndpointSnapshot }
   | { readonly kind: "level"; readonly level: LogLevel; /** undefined = all. */ readonly scope: string | undefined }
   /** The access-log bytes sent last are written, or lost. */
-  | { readonly kind: "written"; readonly error: Error | null };
+  | { readonly kind: "written"; readonly error: Error | null }
+  /** The spans sent last are with the exporter. */
+  | { readonly kind: "spans-taken" };
 
 export type FromWorker =
   | { readonly kind: "answer"; readonly id: number; readonly answer: WorkerAnswer }
@@ -55,6 +66,8 @@ export type FromWorker =
   | { readonly kind: "log"; readonly line: string }
   /** Whole lines. The next ones come after `written`. */
   | { readonly kind: "access-log"; readonly bytes: Uint8Array<ArrayBuffer> }
+  /** Of sampled requests only. The next ones come after `spans-taken`, or because the worker ends. */
+  | { readonly kind: "spans"; readonly spans: readonly SpanRecord[] }
   /** The main thread's event loop did not turn for more than a second. */
   | { readonly kind: "main-stalled" };
 

@@ -2,7 +2,7 @@
 // The main thread's end of one worker, from its start to its end. A replacement is a new one.
 
 import type { Worker } from "node:worker_threads";
-import type { Logger, RequestLabels, Sample } from "../../telemetry/port.ts";
+import type { Logger, RequestLabels, Sample, SpanRecord } from "../../telemetry/port.ts";
 import type { FromWorker, ToWorker, WorkerAnswer, WorkerRequest } from "./protocol.ts";
 
 /** What a worker makes happen on the main thread. */
@@ -11,6 +11,7 @@ export interface WorkerEvents {
   onLog(line: string): void;
   /** `done` is to be called once, with the error or null. */
   onAccessLog(bytes: Uint8Array<ArrayBuffer>, done: (error: Error | null) => void): void;
+  onSpans(spans: readonly SpanRecord[]): void;
   onMainStalled(): void;
   /** Last call, exactly once. What was asked and not answered is settled already. */
   onEnd(): void;
@@ -75,6 +76,10 @@ export class WorkerHandle {
         break;
       case "access-log":
         this.#events.onAccessLog(message.bytes, (error) => this.post({ kind: "written", error }));
+        break;
+      case "spans":
+        this.#events.onSpans(message.spans);
+        this.post({ kind: "spans-taken" });
         break;
       case "main-stalled":
         this.#events.onMainStalled();

@@ -10,10 +10,12 @@ import {
   createLogger,
   openSharedRows,
   SeriesRecorder,
+  SpanBatches,
   type BufferedAccessLog,
   type ByteSink,
   type RootLogger,
 } from "../../telemetry/recording.ts";
+import type { SpanRecord } from "../../telemetry/port.ts";
 import { systemDeps } from "../system-deps.ts";
 import { mainThread, positionOf, watchEventLoops } from "./heartbeat.ts";
 import type { FromWorker, ToWorker, WorkerAnswer, WorkerRequest, WorkerSetup } from "./protocol.ts";
@@ -28,6 +30,7 @@ class DataPlaneWorker {
   readonly #siblingPorts = new Set<number>();
   readonly #sink: PortSink;
   readonly #accessLog: BufferedAccessLog | null;
+  readonly #spans: SpanBatches | null;
   readonly #dataPlane: DataPlane;
 
   constructor(setup: WorkerSetup, port: MessagePort) {
@@ -39,6 +42,9 @@ class DataPlaneWorker {
     this.#sink = new PortSink(port);
     const format = setup.accessLogFormat;
     this.#accessLog = format === null ? null : createAccessLog({ format, clock: systemClock, sink: this.#sink });
+    const samplingPercent = setup.traceSamplingPercent;
+    const sendSpans = (spans: readonly SpanRecord[]) => this.#post({ kind: "spans", spans });
+    this.#spans = samplingPercent === null ? null : new SpanBatches(systemClock, sendSpans);
     const onSeries: ConstructorParameters<typeof SeriesRecorder>[2] = (row, labels) =>
       this.#post({ kind: "series", row, labels });
     this.#dataPlane = createDataPlane(
@@ -47,6 +53,7 @@ class DataPlaneWorker {
         logger: this.#logger.child("proxy"),
         metrics: new SeriesRecorder(maxSeries, openSharedRows(setup.seriesMemory), onSeries),
         accessLog: this.#accessLog,
+        tracing: samplingPercent === null ? null : { spans: this.#spans!, samplingPercent },
         sharedLimits: this.#limits,
       },
       {
@@ -85,6 +92,9 @@ class DataPlaneWorker {
       case "written":
         this.#sink.onWritten(message.error);
         break;
+      case "spans-taken":
+        this.#spans?.onTaken();
+        break;
     }
   }
 
@@ -118,13 +128,14 @@ class DataPlaneWorker {
         return (await this.#dataPlane.drain(request.deadlineMs)).abandoned;
       case "stop":
         await this.#dataPlane.stop();
+        this.#spans?.flush();
         await this.#accessLog?.close();
         return 0;
     }
   }
 
   #samples() {
-    return [...this.#dataPlane.samples(), ...(this.#accessLog?.samples() ?? [])];
+    return [...this.#dataPlane.samples(), ...(this.#accessLog?.samples() ?? []), ...(this.#spans?.samples() ?? [])];
   }
 
   #post(message: FromWorker): void {

@@ -55,6 +55,7 @@ export function startGateway(folder: string, log: string[]): Promise<Serving> {
       status: anyPort,
       stats: anyPort,
       accessLog: null,
+      tracing: null,
       logLevel: "info",
       logFormat: "text",
       traffic: defaultTraffic,

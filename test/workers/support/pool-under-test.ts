@@ -74,6 +74,7 @@ export class PoolUnderTest implements AsyncDisposable {
         writeLog: (line) => this.log.push(line),
         metrics: this.metrics,
         accessLog,
+        spans: null,
         start: (workerSetup) => {
           const worker = start(workerSetup);
           this.started.push(worker);
@@ -90,6 +91,7 @@ export class PoolUnderTest implements AsyncDisposable {
           ...setup.options,
         },
         accessLogFormat: "json",
+        traceSamplingPercent: null,
         maxSeries: 100,
         logFormat: "text",
         logColour: false,
