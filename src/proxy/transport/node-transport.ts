@@ -44,20 +44,19 @@ export function createNodeTransport(clock: Clock = systemClock): Transport {
     batch: eventBatch,
     listen: (options, accept) => listen(memory, clock, options, accept),
     connect(options, handler) {
-      const connection = new NodeConnection(memory, handler);
+      const connection = new NodeConnection(memory, null, handler);
       connection.open(options);
       return connection;
     },
-    close: () => memory.untilUnused(),
+    close: () => memory.users.untilNone(),
   };
 }
 
-/** The two buffers of a thread, and how many connections use them. */
+/** The two buffers of a thread, and who uses them. */
 class SharedMemory {
   readonly readBuffer: Buffer = Buffer.allocUnsafeSlow(readBufferBytes);
   #writeBuffer: Buffer = Buffer.allocUnsafeSlow(writeBufferBytes);
-  #users = 0;
-  #onUnused: (() => void) | null = null;
+  readonly users: Users = new Users();
 
   reserve(bytes: number): Buffer {
     if (bytes > this.#writeBuffer.length) this.#writeBuffer = Buffer.allocUnsafeSlow(bytes);
@@ -72,19 +71,25 @@ class SharedMemory {
   giveUp(): void {
     this.#writeBuffer = Buffer.allocUnsafeSlow(writeBufferBytes);
   }
+}
 
-  take(): void {
-    this.#users++;
+/** Counts connections that are not closed yet. */
+class Users {
+  #count = 0;
+  #onUnused: (() => void) | null = null;
+
+  enter(): void {
+    this.#count++;
   }
 
   leave(): void {
-    this.#users--;
-    if (this.#users === 0) this.#onUnused?.();
+    this.#count--;
+    if (this.#count === 0) this.#onUnused?.();
   }
 
-  untilUnused(): Promise<void> {
+  untilNone(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    if (this.#users === 0) resolve();
+    if (this.#count === 0) resolve();
     else this.#onUnused = resolve;
     return promise;
   }
@@ -92,6 +97,8 @@ class SharedMemory {
 
 class NodeConnection implements Connection {
   readonly #memory: SharedMemory;
+  /** Who else was accepted by its listener; null when it is outgoing. */
+  readonly #siblings: Users | null;
   #handler: ConnectionHandler | null;
   #socket: Socket | null = null;
   #connected = false;
@@ -111,8 +118,9 @@ class NodeConnection implements Connection {
   localAddress = "";
   localPort = 0;
 
-  constructor(memory: SharedMemory, handler: ConnectionHandler | null) {
+  constructor(memory: SharedMemory, siblings: Users | null, handler: ConnectionHandler | null) {
     this.#memory = memory;
+    this.#siblings = siblings;
     this.#handler = handler;
   }
 
@@ -250,7 +258,8 @@ class NodeConnection implements Connection {
 
   #attach(socket: Socket): void {
     this.#socket = socket;
-    this.#memory.take();
+    this.#memory.users.enter();
+    this.#siblings?.enter();
     socket.on("drain", () => {
       if (!this.#blocked) return;
       this.#blocked = false;
@@ -267,8 +276,9 @@ class NodeConnection implements Connection {
       const handler = this.#handler;
       this.#closed = true;
       this.#handler = null;
-      this.#memory.leave();
       handler?.onClose(this.#leaving ? null : this.#error);
+      this.#siblings?.leave();
+      this.#memory.users.leave();
     });
   }
 
@@ -298,9 +308,10 @@ async function listen(
   accept: (connection: Connection) => ConnectionHandler | null,
 ): Promise<TransportListener> {
   let accepted = 0;
+  const users = new Users();
   const server = createServer({ ...socketOptions, pauseOnConnect: true }, (socket) => {
     accepted++;
-    new NodeConnection(memory, null).adopt(socket, server, accept);
+    new NodeConnection(memory, users, null).adopt(socket, server, accept);
   });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
@@ -327,7 +338,7 @@ async function listen(
       await untilQuiet(clock, () => accepted);
       server.close();
     },
-    ended: new Promise((done) => void server.once("close", done)),
+    ended: new Promise<void>((done) => void server.once("close", done)).then(() => users.untilNone()),
   };
 }
 

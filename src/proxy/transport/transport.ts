@@ -73,7 +73,7 @@ export interface Connection {
 export interface ListenOptions {
   /**
    * An IP address or a name for one; "" = all addresses, IPv4 and IPv6; or the absolute path of a Unix socket, whose
-   * file must not exist, and is removed by `close`.
+   * file must not exist, and is removed by `close` when it is still there.
    */
   readonly host: string;
   /** 0 = any free port. Unused with a Unix socket. */
@@ -94,7 +94,7 @@ export interface TransportListener {
    * port is free. Call it once.
    */
   close(): Promise<void>;
-  /** Resolves when, after `close`, the last accepted connection is gone too. Refused ones do not count. */
+  /** Resolves when, after `close`, onClose of the last accepted connection is through. Refused ones do not count. */
   readonly ended: Promise<void>;
 }
 

@@ -50,6 +50,8 @@ export class Ground {
   readonly taps: Tap[] = [];
   readonly acceptErrors: Error[] = [];
   readonly faults: string[] = [];
+  /** What a test leaves to be undone once everything is closed. */
+  readonly after = new DisposableStack();
   /** Calls on the transport that are on the stack now. */
   depth = 0;
   readonly #listeners = new Map<Listener, Promise<void> | null>();
@@ -136,6 +138,7 @@ export class Ground {
     await Promise.all(listeners.map(({ ended }) => ended));
     await eventually(() => this.taps.every(({ events }) => events.includes("close")), "every connection is closed");
     await this.transport.close();
+    this.after.dispose();
     for (const { events, connection } of this.taps) {
       assert.equal(events.filter((event) => event === "close").length, 1, `onClose once: ${events.join()}`);
       assert.equal(events.at(-1), "close", `onClose last: ${events.join()}`);
@@ -150,6 +153,7 @@ export class Ground {
     for (const tap of this.taps) tap.destroy(false);
     for (const listener of this.#listeners.keys()) void this.close(listener);
     await this.transport.close();
+    this.after.dispose();
   }
 
   #newTap(reactions: Reactions, connection: Connection | null): Tap {
