@@ -11,7 +11,7 @@ export interface LimitOptions {
   readonly requestTimeoutMs: number;
   readonly streamIdleTimeoutMs: number;
   readonly downstreamIdleTimeoutMs: number;
-  /** Per listener, all threads together. */
+  /** Per listener, all threads together. 0 = `automaticConnections`, or what file descriptors allow. */
   readonly maxConnections: number;
   /** Per listener, all threads together. */
   readonly maxConnectionsPerSource: number;
@@ -46,6 +46,9 @@ const maxCount = 2 ** 31 - 1;
 const maxBytes = 2 ** 40;
 /** Ten days: longer waits than that are meant to be none. */
 const maxSeconds = 864_000;
+
+/** Clients' connections per listener, where descriptors are plenty (Envoy's advice for an edge proxy). */
+export const automaticConnections = 50_000;
 
 /** By the name that `--limit` and the label of `naru_limit_hits_total` have. In the order of the help text. */
 export const limitTable = {
@@ -129,13 +132,14 @@ export const limitTable = {
   connections: {
     option: "maxConnections",
     unit: "count",
-    default: 50_000,
+    default: 0,
     min: 1,
     max: maxCount,
-    zero: "no limit",
-    meaning: "Clients' connections per listener",
+    zero: "automatic",
+    meaning:
+      "Clients' connections per listener. Of all listeners no more than half of the file descriptors; automatic: 50,000",
     hit: "connection reset at once",
-    source: "Envoy's advice for an edge: 50,000, for less than half of the file descriptors",
+    source: "Envoy's advice for an edge; nginx, which counts both sides",
   },
   "connections-per-source": {
     option: "maxConnectionsPerSource",

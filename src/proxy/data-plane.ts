@@ -8,6 +8,7 @@ import { compileRouteTable, type RouteTable } from "../router/index.ts";
 import type { ClusterStatus, ListenerStatus, Sample } from "../telemetry/port.ts";
 import { Cluster } from "./cluster.ts";
 import { CoarseTime } from "./coarse-time.ts";
+import { Descriptors } from "./descriptors.ts";
 import { DnsResolution } from "./dns.ts";
 import type { DownstreamConnection } from "./downstream-connection.ts";
 import { messageState, type Exchange } from "./exchange.ts";
@@ -56,6 +57,7 @@ class NodeDataPlane implements DataPlane {
   readonly #options: DataPlaneOptions;
   readonly #stats = new DataPlaneStats();
   readonly #overload: Overload;
+  readonly #descriptors: Descriptors;
   readonly #deadlines: Deadlines;
   readonly #coarse: CoarseTime;
   readonly #pipeline: Pipeline;
@@ -79,7 +81,15 @@ class NodeDataPlane implements DataPlane {
     this.#deadlines = new Deadlines(deps.clock);
     this.#coarse = new CoarseTime(deps.clock);
     this.#overload = new Overload(deps.readMemory, options.memoryBytes, deps.logger);
-    this.#pipeline = new Pipeline(deps, options, this.#deadlines, this.#coarse, this.#stats, this.#overload);
+    this.#descriptors = new Descriptors(options.descriptorsPerSide, deps.sharedLimits);
+    this.#pipeline = new Pipeline(deps, options, {
+      deadlines: this.#deadlines,
+      coarse: this.#coarse,
+      stats: this.#stats,
+      overload: this.#overload,
+      descriptors: this.#descriptors,
+      clusters: this.#clusters,
+    });
   }
 
   applyRouting(snapshot: RoutingSnapshot): Promise<void> {
@@ -231,12 +241,17 @@ class NodeDataPlane implements DataPlane {
     for (const spec of wanted.values()) {
       let listener = this.#listeners.get(spec.name);
       if (listener?.listening === true) continue;
-      listener ??= new Listener(spec, this.#options, this.#deps.sharedLimits, this.#coarse, this.#pipeline);
+      listener ??= this.#listenerOf(spec);
       // Newer ones may have come while another listener was being bound.
       listener.setTables(tablesOf(spec, this.#tables));
       this.#listeners.set(spec.name, listener);
       await this.#open(listener, spec);
     }
+  }
+
+  #listenerOf(spec: ListenerSpec): Listener {
+    const { sharedLimits } = this.#deps;
+    return new Listener(spec, this.#options, sharedLimits, this.#descriptors, this.#coarse, this.#pipeline);
   }
 
   async #open(listener: Listener, spec: ListenerSpec): Promise<void> {

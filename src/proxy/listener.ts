@@ -4,6 +4,7 @@
 import { portOf, type RouteTable, type VirtualHost } from "../router/index.ts";
 import type { ListenerSpec } from "../model/index.ts";
 import type { CoarseTime } from "./coarse-time.ts";
+import type { Descriptors } from "./descriptors.ts";
 import { DownstreamConnection, type DownstreamEvents } from "./downstream-connection.ts";
 import type { DataPlaneOptions } from "./options.ts";
 import type { BoundAction } from "./route-binding.ts";
@@ -31,6 +32,7 @@ export class Listener {
   #tables: ReadonlyMap<number, RouteTable<BoundAction>> = new Map();
   #onlyTable: RouteTable<BoundAction> | null = null;
   readonly #usage = new Usage();
+  readonly #descriptors: Descriptors;
   /** null unless they are limited. */
   readonly #sources: SourceCounts | null;
 
@@ -39,6 +41,7 @@ export class Listener {
     spec: ListenerSpec,
     options: DataPlaneOptions,
     sharedLimits: SharedLimits | null,
+    descriptors: Descriptors,
     coarse: CoarseTime,
     events: DownstreamEvents,
   ) {
@@ -48,6 +51,7 @@ export class Listener {
     this.options = options;
     this.coarse = coarse;
     this.#events = events;
+    this.#descriptors = descriptors;
     this.#usage.share(sharedLimits?.countsOfListener(spec.name) ?? null);
     const isPerSource = options.maxConnectionsPerSource !== Infinity;
     this.#sources = isPerSource ? (sharedLimits?.sourcesOf(spec.name) ?? new OwnSourceCounts()) : null;
@@ -113,6 +117,7 @@ export class Listener {
   forget(downstream: DownstreamConnection): void {
     this.connections.delete(downstream);
     this.#usage.giveBack(limited.connections);
+    this.#descriptors.giveBackClient();
     this.#sources?.giveBack(downstream.connection.remoteAddress);
   }
 
@@ -122,8 +127,14 @@ export class Listener {
       this.#events.onLimit("connections");
       return null;
     }
+    if (!this.#descriptors.takeClient()) {
+      this.#usage.giveBack(limited.connections);
+      this.#events.onLimit("connections");
+      return null;
+    }
     if (this.#sources?.take(connection.remoteAddress, maxConnectionsPerSource) === false) {
       this.#usage.giveBack(limited.connections);
+      this.#descriptors.giveBackClient();
       this.#events.onLimit("connections-per-source");
       return null;
     }

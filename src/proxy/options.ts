@@ -2,11 +2,14 @@
 // What a data plane is built from and every limit it keeps, with the defaults and where they come from.
 
 import type { Clock, Random } from "../core/index.ts";
-import { defaultTraffic, type ProxyIdentity, type TrafficOptions } from "../model/index.ts";
+import { automaticConnections, defaultTraffic, type ProxyIdentity, type TrafficOptions } from "../model/index.ts";
 import type { AccessLog, Logger, RequestMetrics } from "../telemetry/port.ts";
-import type { MemoryUse } from "./overload.ts";
+import type { CoarseTime } from "./coarse-time.ts";
+import type { MemoryUse, Overload } from "./overload.ts";
+import type { DataPlaneStats } from "./stats.ts";
 import type { TracingDeps } from "./tracing.ts";
 import type { Transport } from "./transport/transport.ts";
+import type { UpstreamPoolParts } from "./upstream-pool.ts";
 import type { SharedLimits } from "./usage.ts";
 
 export interface DataPlaneDeps {
@@ -29,6 +32,13 @@ export interface DataPlaneDeps {
   readonly readMemory: () => MemoryUse;
 }
 
+/** What the stages of a data plane share. */
+export interface DataPlaneParts extends UpstreamPoolParts {
+  readonly coarse: CoarseTime;
+  readonly stats: DataPlaneStats;
+  readonly overload: Overload;
+}
+
 /** Limits and wire policies are explained in the table they come from, `model/limits.ts`. */
 export interface DataPlaneOptions extends TrafficOptions {
   readonly identity: ProxyIdentity;
@@ -45,6 +55,8 @@ export interface DataPlaneOptions extends TrafficOptions {
   /** By listener name: the port another thread was given where any free one was wanted. */
   readonly boundPorts: ReadonlyMap<string, number>;
   readonly backlog: number;
+  /** Connections that file descriptors allow clients, of all listeners and threads, and upstreams as many. */
+  readonly descriptorsPerSide: number;
   /** Idle upstream connections kept per endpoint. */
   readonly maxIdlePerEndpoint: number;
   /** Interval of DNS clusters (Istio dnsRefreshRate). */
@@ -53,6 +65,7 @@ export interface DataPlaneOptions extends TrafficOptions {
 
 export const defaultDataPlaneOptions: Omit<DataPlaneOptions, "identity"> = {
   ...defaultTraffic,
+  maxConnections: automaticConnections,
   portMap: new Map(),
   defaultBind: "",
   reusePort: false,
@@ -60,6 +73,7 @@ export const defaultDataPlaneOptions: Omit<DataPlaneOptions, "identity"> = {
   siblingPorts: new Set(),
   boundPorts: new Map(),
   backlog: 4096,
+  descriptorsPerSide: Infinity,
   maxIdlePerEndpoint: 1_024,
   dnsRefreshMs: 60_000,
 };

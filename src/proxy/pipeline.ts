@@ -12,15 +12,13 @@ import type { LimitName } from "../model/index.ts";
 import type { AccessLog, Logger } from "../telemetry/port.ts";
 import { Attempts } from "./attempts.ts";
 import type { Cluster } from "./cluster.ts";
-import type { CoarseTime } from "./coarse-time.ts";
 import type { DownstreamConnection, DownstreamEvents } from "./downstream-connection.ts";
 import { Endings } from "./endings.ts";
 import { messageState, type Exchange, type ExchangeTimers } from "./exchange.ts";
 import { encodeBody, encodeReplay, encodeRequestHead, framingBytes, requestHeadSlack } from "./forwarding.ts";
 import { Guard } from "./guard.ts";
 import { complete, failed, writeAscii } from "./http1/index.ts";
-import type { DataPlaneDeps, DataPlaneOptions } from "./options.ts";
-import type { Overload } from "./overload.ts";
+import type { DataPlaneDeps, DataPlaneOptions, DataPlaneParts } from "./options.ts";
 import { ExchangeRecorder } from "./recorder.ts";
 import { continueResponse } from "./reply.ts";
 import { RequestIds } from "./request-ids.ts";
@@ -49,14 +47,8 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   readonly #responses: ResponseRelay;
   #draining = false;
 
-  constructor(
-    deps: DataPlaneDeps,
-    options: DataPlaneOptions,
-    deadlines: Deadlines,
-    coarse: CoarseTime,
-    stats: DataPlaneStats,
-    overload: Overload,
-  ) {
+  constructor(deps: DataPlaneDeps, options: DataPlaneOptions, parts: DataPlaneParts) {
+    const { deadlines, coarse, stats, overload } = parts;
     const { clock, random, transport, accessLog } = deps;
     this.#clock = clock;
     this.#random = random;
@@ -67,7 +59,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     this.#stats = stats;
     this.#guard = new Guard(options, overload, stats);
     this.#requestIds = new RequestIds(deps.fillRandom);
-    this.#pool = new UpstreamPool(transport, deadlines, this, options.maxIdlePerEndpoint);
+    this.#pool = new UpstreamPool(transport, this, parts, options.maxIdlePerEndpoint);
     this.#tracing = deps.tracing === null ? null : new Tracing(deps.tracing, clock, random, deps.fillRandom);
     const recorder = new ExchangeRecorder(deps.metrics, accessLog, this.#tracing, options.identity);
     this.#endings = new Endings(clock, deadlines, coarse, stats, recorder);

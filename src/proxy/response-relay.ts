@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way back: the upstream's bytes become the client's response, interim ones included, with backpressure.
 
-import { messageOf, type Clock, type Deadlines } from "../core/index.ts";
+import { messageOf, systemCodeOf, type Clock, type Deadlines } from "../core/index.ts";
 import type { Attempts } from "./attempts.ts";
 import type { CoarseTime } from "./coarse-time.ts";
 import type { Endings } from "./endings.ts";
@@ -219,8 +219,13 @@ export class ResponseRelay {
   }
 
   onClosed(exchange: Exchange, upstream: UpstreamConnection, error: Error | null): void {
-    if (!upstream.connected) this.#attempts.fail(exchange, "CONNECT_FAILED", error === null ? "" : messageOf(error));
-    else this.#onTruncated(exchange, error);
+    if (upstream.connected) {
+      this.#onTruncated(exchange, error);
+      return;
+    }
+    const systemCode = systemCodeOf(error);
+    if (systemCode === "EMFILE" || systemCode === "ENFILE") this.#stats.descriptorShortages++;
+    this.#attempts.fail(exchange, "CONNECT_FAILED", error === null ? "" : messageOf(error));
   }
 
   #onTruncated(exchange: Exchange, error: Error | null): void {

@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The memory in which data-plane threads count what they use of limited clusters and of listeners. The main thread owns
-// the table and says where the numbers of each are: one group for all threads, then one for each:
+// The memory in which data-plane threads count what they use of limited clusters, of listeners and of file descriptors.
+// The main thread owns the table and says where the numbers of each are: one group for all threads, then one for each:
 //
 //   all: connections, pending, requests, retries | thread 0: the same four | thread 1: … | next cluster or listener
+//
+// The first ones are the descriptors', so that nobody need be told where.
 
 import type { Random } from "../core/index.ts";
 import type { ClusterSpec, ListenerSpec } from "../model/index.ts";
 import { allocateSources, releaseSources, SharedSourceCounts, type SourceCounts } from "./source-counts.ts";
-import { isLimited, limitedCount, type SharedCounts, type SharedLimits } from "./usage.ts";
+import {
+  descriptorSides,
+  isLimited,
+  limitedCount,
+  type DescriptorSide,
+  type SharedCounts,
+  type SharedLimits,
+} from "./usage.ts";
 
 const initialSlots = 64;
 /** Names a process may ever see; memory is committed as they come. */
@@ -15,6 +24,8 @@ const maxSlots = 65_536;
 
 /** Key of a cluster or listener → position of its numbers. */
 export type LimitSlots = ReadonlyMap<string, number>;
+
+const descriptorSlots: LimitSlots = new Map(descriptorSides.map((side, slot) => [descriptorKey(side), slot]));
 
 /** Shared by all threads. */
 export interface LimitMemory {
@@ -27,7 +38,7 @@ export interface LimitMemory {
 export class LimitTable {
   readonly memory: LimitMemory;
   readonly #threads: number;
-  readonly #slots = new Map<string, number>();
+  readonly #slots = new Map(descriptorSlots);
 
   constructor(threads: number, random: Random) {
     this.#threads = threads;
@@ -81,6 +92,7 @@ export class LimitView implements SharedLimits {
     this.#memory = memory;
     this.#threads = threads;
     this.#thread = thread;
+    this.addSlots(descriptorSlots);
   }
 
   /** To be told before a snapshot with these clusters and listeners is applied. */
@@ -97,6 +109,10 @@ export class LimitView implements SharedLimits {
 
   countsOfListener(listener: string): SharedCounts {
     return this.#at(listenerKey(listener));
+  }
+
+  countsOfDescriptors(side: DescriptorSide): SharedCounts {
+    return this.#at(descriptorKey(side));
   }
 
   sourcesOf(listener: string): SourceCounts {
@@ -116,6 +132,10 @@ function clusterKey(name: string): string {
 
 function listenerKey(name: string): string {
   return `listener ${name}`;
+}
+
+function descriptorKey(side: DescriptorSide): string {
+  return `descriptors ${side}`;
 }
 
 function countsAt(memory: SharedArrayBuffer, threads: number, slot: number, thread: number): SharedCounts {

@@ -13,6 +13,7 @@ export class DataPlaneStats {
   retries = 0;
   deadConnectionRetries = 0;
   bugs = 0;
+  descriptorShortages = 0;
   underscores = 0;
   readonly limitHits = Object.fromEntries(limitNames.map((name) => [name, 0])) as Record<LimitName, number>;
 }
@@ -34,6 +35,11 @@ export function dataPlaneSamples(
       "naru_dead_connection_retries_total",
       "Idempotent requests sent again because a kept-alive upstream connection was dead.",
       stats.deadConnectionRetries,
+    ),
+    counter(
+      "naru_descriptor_shortages_total",
+      "Upstream connects that failed because no file descriptor was left.",
+      stats.descriptorShortages,
     ),
     counter("naru_internal_errors_total", "Exchanges that ended in a bug of naru.", stats.bugs),
     counter(

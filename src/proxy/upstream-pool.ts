@@ -4,6 +4,7 @@
 
 import type { Deadlines } from "../core/index.ts";
 import type { Cluster } from "./cluster.ts";
+import type { Descriptors } from "./descriptors.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Transport } from "./transport/transport.ts";
@@ -19,16 +20,23 @@ const idleGuardMs = 1_000;
 /** How long a thread may go on using a connection while other threads wait for its place. */
 const turnMs = 50;
 
+export interface UpstreamPoolParts {
+  readonly deadlines: Deadlines;
+  readonly descriptors: Descriptors;
+  /** Whose idle connections make room when descriptors are scarce. */
+  readonly clusters: ReadonlyMap<string, Cluster>;
+}
+
 export class UpstreamPool {
   readonly #transport: Transport;
-  readonly #deadlines: Deadlines;
   readonly #events: UpstreamEvents;
+  readonly #parts: UpstreamPoolParts;
   readonly #maxIdle: number;
 
-  constructor(transport: Transport, deadlines: Deadlines, events: UpstreamEvents, maxIdlePerEndpoint: number) {
+  constructor(transport: Transport, events: UpstreamEvents, parts: UpstreamPoolParts, maxIdlePerEndpoint: number) {
     this.#transport = transport;
-    this.#deadlines = deadlines;
     this.#events = events;
+    this.#parts = parts;
     this.#maxIdle = maxIdlePerEndpoint;
   }
 
@@ -73,6 +81,7 @@ export class UpstreamPool {
 
   /** A slot of the cluster became free. */
   onReleased(cluster: Cluster): void {
+    this.#parts.descriptors.giveBackUpstream();
     // While other threads wait too, a free place is for whoever looks first (shareConnections).
     if (cluster.pending.length > 0 && cluster.usage.waitingElsewhere === 0) this.#servePending(cluster);
   }
@@ -122,7 +131,9 @@ export class UpstreamPool {
   }
 
   #connect(exchange: Exchange, cluster: Cluster, endpoint: Endpoint): void {
-    const connection = new UpstreamConnection(cluster, endpoint, this.#events, this.#deadlines);
+    const { descriptors, deadlines } = this.#parts;
+    if (!descriptors.takeUpstream()) this.#closeOldestIdle();
+    const connection = new UpstreamConnection(cluster, endpoint, this.#events, deadlines);
     connection.exchange = exchange;
     exchange.upstream = connection;
     connection.open(this.#transport);
@@ -149,6 +160,18 @@ export class UpstreamPool {
   /** A place for one more connection. */
   #takeConnection(cluster: Cluster): boolean {
     return takeFree(cluster) || this.#evictIdle(cluster);
+  }
+
+  /** Of any cluster. Without one the connect is tried all the same: the kernel has the last word. */
+  #closeOldestIdle(): void {
+    let oldest: UpstreamConnection | undefined;
+    for (const cluster of this.#parts.clusters.values()) {
+      for (const { idle } of cluster.endpoints) {
+        const [first] = idle;
+        if (first !== undefined && (oldest === undefined || first.idleSinceMs < oldest.idleSinceMs)) oldest = first;
+      }
+    }
+    oldest?.close();
   }
 
   /** At the limit an idle connection to another endpoint makes room for a wanted one. */

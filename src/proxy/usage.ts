@@ -12,6 +12,10 @@ export type Limited = (typeof limited)[keyof typeof limited];
 
 export const limitedCount = 4;
 
+/** What file descriptors are used for, where they are counted (descriptors.ts). */
+export const descriptorSides = ["clients", "upstreams"] as const;
+export type DescriptorSide = (typeof descriptorSides)[number];
+
 /** The numbers of one cluster or listener in shared memory, by `limited`. */
 export interface SharedCounts {
   /** In use by all threads. */
@@ -25,6 +29,7 @@ export interface SharedLimits {
   /** Equal names give equal memory. */
   countsOf(cluster: string): SharedCounts;
   countsOfListener(listener: string): SharedCounts;
+  countsOfDescriptors(side: DescriptorSide): SharedCounts;
   /** Connections to that listener by the client's address. */
   sourcesOf(listener: string): SourceCounts;
 }

@@ -3,12 +3,13 @@
 
 import { CliError, exitCodes } from "../cli/index.ts";
 import { messageOf, type Clock } from "../core/index.ts";
-import { createDataPlane, defaultDataPlaneOptions, type DataPlane } from "../proxy/index.ts";
+import { createDataPlane, defaultDataPlaneOptions, type DataPlane, type DataPlaneOptions } from "../proxy/index.ts";
 import {
   createAccessLog,
   createByteSink,
   createLogger,
   createRequestMetrics,
+  maxOpenFiles,
   MetricsRegistry,
   startSpanExporter,
   type ByteSink,
@@ -16,6 +17,7 @@ import {
   type SpanExporter,
   type StoredRequestMetrics,
 } from "../telemetry/index.ts";
+import { connectionBudget } from "./connection-budget.ts";
 import type { ServeOptions } from "./serve-options.ts";
 import { systemDeps } from "./system-deps.ts";
 import { versionInfo } from "./version.ts";
@@ -100,7 +102,6 @@ async function startTracing(options: ServeOptions, logger: RootLogger, clock: Cl
 
 /** The usual case on small machines: no second heap, no message, no shared memory. */
 function onThisThread({ options, system, logger, metrics, registry, spans }: Base): DataPlaneParts {
-  const { identity, portMap, defaultBind, traffic, takeOver } = options;
   const sink = openSink(options, logger, system.clock);
   const accessLog =
     options.accessLog === null || sink === null
@@ -115,7 +116,7 @@ function onThisThread({ options, system, logger, metrics, registry, spans }: Bas
       tracing: spans && { spans, samplingPercent: options.tracing!.samplingPercent },
       sharedLimits: null,
     },
-    { ...defaultDataPlaneOptions, ...traffic, identity, portMap, defaultBind, reusePort: canSharePorts, takeOver },
+    { ...defaultDataPlaneOptions, ...toldOptions(options, logger), reusePort: canSharePorts },
   );
   if (accessLog !== null) registry.addSource(accessLog.samples);
   return { dataPlane, accessLog, refresh: null };
@@ -123,7 +124,6 @@ function onThisThread({ options, system, logger, metrics, registry, spans }: Bas
 
 async function onWorkers({ options, deps, system, logger, metrics, spans }: Base): Promise<DataPlaneParts> {
   const { createWorkerPool, SinkQueue, startWorker } = await import("./workers/index.ts");
-  const { identity, portMap, defaultBind, traffic, takeOver } = options;
   const sink = openSink(options, logger, system.clock);
   const accessLog = sink === null ? null : new SinkQueue(sink);
   const pool = createWorkerPool(
@@ -139,7 +139,7 @@ async function onWorkers({ options, deps, system, logger, metrics, spans }: Base
     },
     {
       threads: options.concurrency,
-      options: { ...traffic, identity, portMap, defaultBind, takeOver },
+      options: toldOptions(options, logger),
       accessLogFormat: options.accessLog?.format ?? null,
       traceSamplingPercent: options.tracing?.samplingPercent ?? null,
       maxSeries: maxMetricSeries,
@@ -152,6 +152,31 @@ async function onWorkers({ options, deps, system, logger, metrics, spans }: Base
     close: () => accessLog.close(),
   };
   return { dataPlane: pool, accessLog: log, refresh: () => pool.refresh() };
+}
+
+type ToldOptions = ServeOptions["traffic"] &
+  Pick<DataPlaneOptions, "identity" | "portMap" | "defaultBind" | "takeOver" | "descriptorsPerSide">;
+
+/** What the data plane is told, with no more connections than there are file descriptors for. */
+function toldOptions(
+  { identity, portMap, defaultBind, takeOver, traffic, concurrency }: ServeOptions,
+  logger: RootLogger,
+): ToldOptions {
+  const openFiles = maxOpenFiles();
+  const { maxConnections, descriptorsPerSide, neededFiles } = connectionBudget(
+    traffic.maxConnections,
+    openFiles,
+    concurrency,
+  );
+  if (neededFiles !== null) {
+    logger.warning("too few file descriptors for the connections asked for; raise 'ulimit -n' (systemd: LimitNOFILE)", {
+      connections: traffic.maxConnections,
+      allowed: maxConnections,
+      open_files: openFiles,
+      needed: neededFiles,
+    });
+  }
+  return { ...traffic, maxConnections, descriptorsPerSide, identity, portMap, defaultBind, takeOver };
 }
 
 function openSink({ accessLog }: ServeOptions, logger: RootLogger, clock: Clock): ByteSink | null {

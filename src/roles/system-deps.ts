@@ -6,7 +6,7 @@ import { totalmem } from "node:os";
 import { getHeapStatistics } from "node:v8";
 import { randomFillSync } from "node:crypto";
 import { lookup } from "node:dns/promises";
-import { systemClock } from "../core/index.ts";
+import { systemClock, systemCodeOf } from "../core/index.ts";
 import { createNodeTransport, type DataPlaneDeps } from "../proxy/index.ts";
 
 type SystemDeps = Pick<DataPlaneDeps, "transport" | "clock" | "random" | "resolveHost" | "fillRandom" | "readMemory">;
@@ -14,6 +14,7 @@ type SystemDeps = Pick<DataPlaneDeps, "transport" | "clock" | "random" | "resolv
 /** Sockets, time, chance, names and memory. */
 export function systemDeps(): SystemDeps {
   const processLimit = memoryOfProcess();
+  let processUsed = 0;
   return {
     transport: createNodeTransport(),
     clock: systemClock,
@@ -22,7 +23,8 @@ export function systemDeps(): SystemDeps {
     fillRandom: (bytes) => void randomFillSync(bytes),
     readMemory() {
       const { used_heap_size: heapUsed, heap_size_limit: heapLimit } = getHeapStatistics();
-      return { heapUsed, heapLimit, processUsed: privateBytes(), processLimit };
+      processUsed = privateBytes() ?? processUsed;
+      return { heapUsed, heapLimit, processUsed, processLimit };
     },
   };
 }
@@ -46,9 +48,18 @@ function memoryOfProcess(): number {
   return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }
 
-/** Of the resident memory most is Node's own file, which the kernel drops when it has to: that must not count. */
-function privateBytes(): number {
-  if (process.platform !== "linux") return process.memoryUsage.rss();
-  const kibibytes = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1];
-  return kibibytes === undefined ? process.memoryUsage.rss() : Number(kibibytes) * 1024;
+/**
+ * Of the resident memory most is Node's own file, which the kernel drops when it has to: that must not count. null while
+ * there is no file descriptor left to ask with.
+ */
+function privateBytes(): number | null {
+  try {
+    if (process.platform !== "linux") return process.memoryUsage.rss();
+    const kibibytes = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1];
+    return kibibytes === undefined ? process.memoryUsage.rss() : Number(kibibytes) * 1024;
+  } catch (error) {
+    const code = systemCodeOf(error);
+    if (code === "EMFILE" || code === "ENFILE") return null;
+    throw error;
+  }
 }

@@ -8,6 +8,7 @@ export { createAdminServer, type AdminAddress, type AdminOptions, type AdminServ
 export type { View } from "./admin/endpoint.ts";
 export { createLogger, type LoggerOptions, type RootLogger } from "./log/logger.ts";
 export { bucketBounds as durationBoundsMs, quantile } from "./metrics/buckets.ts";
+export { maxOpenFiles } from "./metrics/process-metrics.ts";
 export { MetricsRegistry } from "./metrics/registry.ts";
 export {
   createRequestMetrics,

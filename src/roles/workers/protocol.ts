@@ -19,7 +19,7 @@ export interface WorkerSetup {
   readonly thread: number;
   readonly threads: number;
   readonly options: Pick<DataPlaneOptions, "identity" | "portMap" | "defaultBind" | "takeOver"> &
-    Partial<TrafficOptions>;
+    Partial<Pick<DataPlaneOptions, "descriptorsPerSide"> & TrafficOptions>;
   /** null = off. */
   readonly accessLogFormat: "text" | "json" | null;
   /** null = tracing is off. */

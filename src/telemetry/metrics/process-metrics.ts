@@ -96,7 +96,8 @@ function countOpenFiles(): number | null {
   }
 }
 
-function maxOpenFiles(): number | null {
+/** Of this process; null where the system does not say. Node raises it to the hard limit when it starts. */
+export function maxOpenFiles(): number | null {
   const match = /^Max open files\s+(\d+)/m.exec(readProc("/proc/self/limits"));
   return match === null ? null : Number(match[1]);
 }
