@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { lostRequests, startLoad, type LoadAnswer } from "../support/load.ts";
+import { lostRequests, startLoad, type LoadAnswer, type LoadRequest } from "../support/load.ts";
 import { LoadOrigin } from "../support/load-origin.ts";
 import { get } from "../support/messages.ts";
 import { endpoint, ProxyUnderTest, route, webCluster } from "../support/proxy-under-test.ts";
@@ -20,94 +20,130 @@ import {
 } from "./support/gateway.ts";
 import { pause } from "./support/pause.ts";
 
-const versions = 36;
 const changePeriodMs = 200;
 /** Versions whose files cannot be used: the one before stays in force. */
 const isBroken = (version: number) => version % 9 === 5;
 const hasSecondPort = (version: number) => version % 4 < 2;
+/** `/spread` also goes to what the two versions before went to. */
+const spreadVersions = 2;
 
-test(
-  "reloading under load loses no request and never routes by a version that is over",
-  { timeout: 30_000 },
-  async () => {
-    const origins = await Promise.all(
-      Array.from({ length: versions }, (_, version) => LoadOrigin.start({ version: String(version) })),
-    );
-    await using disposables = new AsyncDisposableStack();
-    for (const origin of origins) disposables.use(origin);
-    const files = disposables.use(await openGatewayFiles());
-    const portOf = (version: number) => origins[version]!.port;
-    await files.replace("routes.yaml", configOf(0, portOf));
-    const log: string[] = [];
-    const serving = await startGateway(files.folder, log);
-    disposables.defer(() => serving.stop());
+/** Which versions may answer: none from before what was known to be in force when the request was sent. */
+class VersionCheck {
+  /** The newest version whose files are written; nothing newer can be an answer. */
+  written = 0;
+  readonly #threads: number;
+  /** The newest version that was seen, by connection; with one thread it is in force for all of them. */
+  readonly #seen = new Map<number, number>();
+  readonly #floors = new WeakMap<LoadRequest, number>();
+  #newest = 0;
 
-    /** The newest version whose files are written; nothing newer can be an answer. */
-    let written = 0;
-    /** The newest version that was seen in force; nothing older may be an answer to a later request. */
-    let inForce = 0;
-    const newest = new Map<number, number>();
-    const checkVersion = (answer: LoadAnswer, { path }: { readonly path: string }, connection: number) => {
-      if (answer.status !== 200) return `status ${answer.status} ${path} ${answer.body}`;
-      const version = Number(answer.headers.get("x-version"));
-      if (path.startsWith("/spread")) return version <= written ? null : `version ${version} before it was written`;
-      const before = newest.get(connection) ?? 0;
-      newest.set(connection, Math.max(before, version));
-      if (version < before) return "an older version after a newer one";
-      return version <= written ? null : `version ${version} before it was written`;
-    };
-    const paths = ["/app", "/spread", "/app/deep?x=1"];
-    const request = (sequence: number) => ({ method: "GET", path: paths[sequence % paths.length]!, body: "" });
-    await using main = startLoad({ port: () => boundPort(serving, 80), connections: 16, request, check: checkVersion });
-    const seen = new Map<number, number>();
-    await using second = startLoad({
-      port: () => boundPort(serving, 81),
-      connections: 4,
-      mayBeRefused: true,
-      request: () => ({ method: "GET", path: "/app", body: "" }),
-      check: (answer, _, connection) => {
-        const version = Number(answer.headers.get("x-version"));
-        const before = seen.get(connection) ?? 0;
-        seen.set(connection, version);
-        if (answer.status !== 200) return `status ${answer.status}: ${answer.body}`;
-        return version < before ? "an older version after a newer one" : null;
-      },
-    });
+  constructor(threads: number) {
+    this.#threads = threads;
+  }
 
-    for (let version = 1; version < versions; version++) {
-      written = version;
-      const config = isBroken(version) ? "kind: [" : configOf(version, portOf);
-      // Both ways people change files; a reader may see the second one empty or cut off.
-      if (version % 2 === 0) await files.replace("routes.yaml", config);
-      else await files.overwrite("routes.yaml", config);
-      if (version % 3 === 0) await files.replace("broken.yaml", "apiVersion: [");
-      else if (version % 3 === 1 && version > 3) await files.remove("broken.yaml");
-      await pause(changePeriodMs);
-      inForce = Math.max(inForce, ...newest.values());
+  request(path: string): LoadRequest {
+    const request = { method: "GET", path, body: "" };
+    this.#floors.set(request, this.#newest);
+    return request;
+  }
+
+  /** What is wrong with an answer, or null. */
+  judge(answer: LoadAnswer, request: LoadRequest, connection: number): string | null {
+    if (answer.status !== 200) return `status ${answer.status} ${request.path} ${answer.body}`;
+    const version = Number(answer.headers.get("x-version"));
+    if (version > this.written) return `version ${version} before it was written`;
+    const seen = this.#seen.get(connection) ?? 0;
+    const inForce = this.#threads === 1 ? this.#floors.get(request)! : seen;
+    if (request.path === "/spread") {
+      return version < inForce - spreadVersions ? "spread to a version that is over" : null;
     }
-    while (inForce < versions - 1) {
-      await pause(20);
-      inForce = Math.min(...newest.values());
-    }
-    await using oldest = startLoad({
-      port: () => boundPort(serving, 80),
-      connections: 16,
-      requestsEach: 20,
-      request: () => ({ method: "GET", path: "/app", body: "" }),
-      check: (answer) => (answer.headers.get("x-version") === String(versions - 1) ? null : "a version that is over"),
-    });
-    const [mainResult, secondResult, lastResult] = await Promise.all([main.stop(), second.stop(), oldest.finished()]);
+    if (isBroken(version)) return `version ${version}, which is no configuration`;
+    if (version < inForce) return `version ${version} while ${inForce} was in force`;
+    this.#seen.set(connection, Math.max(seen, version));
+    this.#newest = Math.max(this.#newest, version);
+    return null;
+  }
 
-    assert.deepEqual(lostRequests(mainResult), {});
-    assert.deepEqual(lostRequests(lastResult), {});
-    assert.deepEqual(lostRequests(secondResult), {});
-    assert.ok(mainResult.answered > 2_000, `${mainResult.answered} requests are not a load`);
-    assert.equal(mainResult.connectionsOpened, 16, "reloading closes no connection of a listener that stays");
-    assert.ok(secondResult.closesAnnounced >= 4, "a listener that goes announces it");
-    const builds = log.filter((line) => /configuration built .*changed=\S*routing/.test(line)).length;
-    assert.ok(builds > versions / 3, `${builds} changes of the routes took effect`);
-  },
-);
+  /** What the slowest of the connections has seen. */
+  get seenByAll(): number {
+    return Math.min(...this.#seen.values());
+  }
+}
+
+for (const { threads, versions } of [
+  { threads: 1, versions: 36 },
+  { threads: 2, versions: 18 },
+]) {
+  test(
+    `reloading ${threads} data-plane thread(s) under load loses no request and never routes by a version that is over`,
+    { timeout: 30_000 },
+    () => reloadUnderLoad(threads, versions),
+  );
+}
+
+async function reloadUnderLoad(threads: number, versions: number): Promise<void> {
+  const origins = await Promise.all(
+    Array.from({ length: versions }, (_, version) => LoadOrigin.start({ version: String(version) })),
+  );
+  await using disposables = new AsyncDisposableStack();
+  for (const origin of origins) disposables.use(origin);
+  const files = disposables.use(await openGatewayFiles());
+  const portOf = (version: number) => origins[version]!.port;
+  await files.replace("routes.yaml", configOf(0, portOf));
+  const log: string[] = [];
+  const serving = await startGateway(files.folder, log, threads);
+  disposables.defer(() => serving.stop());
+
+  const main = new VersionCheck(threads);
+  const paths = ["/app", "/spread", "/app/deep?x=1"];
+  await using mainLoad = startLoad({
+    port: () => boundPort(serving, 80),
+    connections: 16,
+    request: (sequence) => main.request(paths[sequence % paths.length]!),
+    check: (answer, request, connection) => main.judge(answer, request, connection),
+  });
+  const second = new VersionCheck(threads);
+  await using secondLoad = startLoad({
+    port: () => boundPort(serving, 81),
+    connections: 4,
+    mayBeRefused: true,
+    request: () => second.request("/app"),
+    check: (answer, request, connection) => second.judge(answer, request, connection),
+  });
+
+  for (let version = 1; version < versions; version++) {
+    main.written = second.written = version;
+    const config = isBroken(version) ? "kind: [" : configOf(version, portOf);
+    // Both ways people change files; a reader may see the second one empty or cut off.
+    if (version % 2 === 0) await files.replace("routes.yaml", config);
+    else await files.overwrite("routes.yaml", config);
+    if (version % 3 === 0) await files.replace("broken.yaml", "apiVersion: [");
+    else if (version % 3 === 1 && version > 3) await files.remove("broken.yaml");
+    await pause(changePeriodMs);
+  }
+  while (main.seenByAll < versions - 1) await pause(20);
+  await using last = startLoad({
+    port: () => boundPort(serving, 80),
+    connections: 16,
+    requestsEach: 20,
+    request: () => ({ method: "GET", path: "/app", body: "" }),
+    check: (answer) => (answer.headers.get("x-version") === String(versions - 1) ? null : "a version that is over"),
+  });
+  const [mainResult, secondResult, lastResult] = await Promise.all([
+    mainLoad.stop(),
+    secondLoad.stop(),
+    last.finished(),
+  ]);
+
+  assert.deepEqual(lostRequests(mainResult), {});
+  assert.deepEqual(lostRequests(lastResult), {});
+  assert.deepEqual(lostRequests(secondResult), {});
+  assert.ok(mainResult.answered > 1_000, `${mainResult.answered} requests are not a load`);
+  assert.equal(mainResult.connectionsOpened, 16, "reloading closes no connection of a listener that stays");
+  assert.ok(secondResult.closesAnnounced >= 4, "a listener that goes announces it");
+  const builds = log.filter((line) => /configuration built .*changed=\S*routing/.test(line)).length;
+  assert.ok(builds > versions / 3, `${builds} changes of the routes took effect`);
+}
 
 test("a listener that is being bound when the next routes arrive serves those", async () => {
   await using origin = await LoadOrigin.start({ version: "new" });

@@ -89,7 +89,11 @@ class Pool implements WorkerPool {
   readonly #boundPorts = new Map<string, number>();
   #routing: RoutingSnapshot | null = null;
   #endpoints: EndpointSnapshot | null = null;
+  /** What all workers were sent last. */
+  #sentEndpoints: EndpointSnapshot | null = null;
   #applying: Promise<void> = Promise.resolve();
+  /** Routing snapshots that not all workers have yet. */
+  #routingsDue = 0;
   #cancelWatch: Cancel | null = null;
   #ending = false;
   #stopped: Promise<void> | null = null;
@@ -119,8 +123,13 @@ class Pool implements WorkerPool {
   applyRouting(snapshot: RoutingSnapshot): Promise<void> {
     this.#routing = snapshot;
     this.#cancelWatch ??= this.#start();
-    this.#applying = this.#applying.then(() => this.#applyToAll(snapshot));
-    const applied = this.#applying;
+    this.#routingsDue++;
+    const applied = this.#applying
+      .then(() => this.#applyToAll(snapshot))
+      .finally(() => {
+        this.#routingsDue--;
+        this.#sendEndpoints();
+      });
     // The next one must not fail because this one did.
     this.#applying = applied.catch(() => {});
     return applied;
@@ -128,6 +137,14 @@ class Pool implements WorkerPool {
 
   applyEndpoints(snapshot: EndpointSnapshot): void {
     this.#endpoints = snapshot;
+    this.#sendEndpoints();
+  }
+
+  /** Not before the routes they belong to: those still in force would lose the endpoints that are no longer there. */
+  #sendEndpoints(): void {
+    const snapshot = this.#endpoints;
+    if (snapshot === null || snapshot === this.#sentEndpoints || this.#routingsDue > 0) return;
+    this.#sentEndpoints = snapshot;
     for (const handle of this.#handles()) handle.post({ kind: "endpoints", snapshot });
   }
 
@@ -227,7 +244,6 @@ class Pool implements WorkerPool {
     });
     seat.handle = handle;
     seat.startedMs = clock.nowMs();
-    if (this.#endpoints !== null) handle.post({ kind: "endpoints", snapshot: this.#endpoints });
     return handle;
   }
 
@@ -250,6 +266,9 @@ class Pool implements WorkerPool {
   }
 
   async #applyToAll(snapshot: RoutingSnapshot): Promise<void> {
+    // A newer one is behind it in the queue, and the endpoints are that one's.
+    if (snapshot !== this.#routing) return;
+    const endpoints = this.#endpoints;
     const wanted = new Set(snapshot.listeners.map(({ name }) => name));
     // A worker may leave a port that another still has, and that the next snapshot gives to another listener.
     const portsBefore = new Set(this.#boundPorts.values());
@@ -258,19 +277,26 @@ class Pool implements WorkerPool {
     // One after the other until one has every port: it sees whether another process has them, and which ones "any free
     // port" means. Then all at once.
     while (rest.length > 0 && [...wanted].some((name) => !this.#boundPorts.has(name))) {
-      await this.#apply(rest.shift()!, snapshot, portsBefore);
+      await this.#apply(rest.shift()!, snapshot, endpoints, portsBefore);
     }
-    await Promise.all(rest.map((seat) => this.#apply(seat, snapshot, portsBefore)));
+    await Promise.all(rest.map((seat) => this.#apply(seat, snapshot, endpoints, portsBefore)));
+    this.#sentEndpoints = endpoints;
   }
 
   /** Throws when the worker ends although it was never any good. */
-  async #apply(seat: Seat, snapshot: RoutingSnapshot, portsBefore: ReadonlySet<number>): Promise<void> {
+  async #apply(
+    seat: Seat,
+    snapshot: RoutingSnapshot,
+    endpoints: EndpointSnapshot | null,
+    portsBefore: ReadonlySet<number>,
+  ): Promise<void> {
     const { handle } = seat;
     // It is being replaced, and the replacement gets the current snapshot.
     if (handle === null) return;
     const limitSlots = this.#limits.slotsOf(snapshot.clusters.values(), snapshot.listeners);
     const siblingPorts = portsBefore.union(new Set(this.#boundPorts.values()));
-    const request = { kind: "routing", snapshot, limitSlots, boundPorts: this.#boundPorts, siblingPorts } as const;
+    const ports = { boundPorts: this.#boundPorts, siblingPorts };
+    const request = { kind: "routing", snapshot, endpoints, limitSlots, ...ports } as const;
     const isFirst = handle.latest === null;
     const answer = await this.#within(applyTimeoutMs, handle.request(request));
     if (answer === null) {
@@ -300,7 +326,7 @@ class Pool implements WorkerPool {
     this.#startWorker(seat);
     const snapshot = this.#routing!;
     this.#applying = this.#applying
-      .then(() => this.#apply(seat, this.#routing ?? snapshot, new Set()))
+      .then(() => this.#apply(seat, this.#routing ?? snapshot, this.#endpoints, new Set()))
       .catch((error: unknown) => this.#logger.error("worker not replaced yet", { reason: messageOf(error) }));
   }
 

@@ -36,6 +36,8 @@ export type WorkerRequest =
   | {
       readonly kind: "routing";
       readonly snapshot: RoutingSnapshot;
+      /** Which belong to it; null = none yet. Both come into force in one turn. */
+      readonly endpoints: EndpointSnapshot | null;
       readonly limitSlots: LimitSlots;
       /** By listener name; for listeners that take any free port. */
       readonly boundPorts: ReadonlyMap<string, number>;

@@ -111,14 +111,17 @@ class DataPlaneWorker {
 
   async #perform(request: WorkerRequest): Promise<number> {
     switch (request.kind) {
-      case "routing":
+      case "routing": {
         this.#limits.addSlots(request.limitSlots);
         this.#boundPorts.clear();
         for (const [name, port] of request.boundPorts) this.#boundPorts.set(name, port);
         this.#siblingPorts.clear();
         for (const port of request.siblingPorts) this.#siblingPorts.add(port);
-        await this.#dataPlane.applyRouting(request.snapshot);
+        const applied = this.#dataPlane.applyRouting(request.snapshot);
+        if (request.endpoints !== null) this.#dataPlane.applyEndpoints(request.endpoints);
+        await applied;
         return 0;
+      }
       case "report":
         return 0;
       case "flush":

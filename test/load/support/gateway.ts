@@ -35,8 +35,8 @@ export async function openGatewayFiles(): Promise<GatewayFiles> {
 
 const anyPort = { host: "127.0.0.1", port: 0 };
 
-/** Serves `folder`; ports 80 and 81 of the configuration are bound to free ones. */
-export function startGateway(folder: string, log: string[]): Promise<Serving> {
+/** Serves `folder` with so many threads; ports 80 and 81 of the configuration are bound to free ones. */
+export function startGateway(folder: string, log: string[], concurrency = 1): Promise<Serving> {
   const identity = {
     workload: unknownWorkload,
     labels: { istio: "ingressgateway" },
@@ -46,7 +46,7 @@ export function startGateway(folder: string, log: string[]): Promise<Serving> {
   return startServing(
     {
       paths: [folder],
-      concurrency: 1,
+      concurrency,
       identity,
       mesh: null,
       portMap: new Map([80, 81].map((port) => [port, anyPort])),
