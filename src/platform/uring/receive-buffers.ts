@@ -11,8 +11,8 @@ import { systemError } from "../system-error.ts";
 import { registerCode, syscallNumber } from "./abi.ts";
 import type { Ring } from "./ring.ts";
 
-export const receiveBufferBytes = 16 * 1024;
-const firstBuffers = 64;
+export const receiveBufferBytes = 64 * 1024;
+const firstBuffers = 32;
 const entryBytes = 16;
 const registrationBytes = 40;
 /** The ring's tail lies over the unused last field of its first entry. */

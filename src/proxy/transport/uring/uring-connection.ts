@@ -410,8 +410,9 @@ export class UringConnection implements Connection, SlotOwner {
       return;
     }
     this.#connected = true;
-    this.#receive();
     this.#handler!.onConnect();
+    // After whatever is sent now: a peer that answers unasked must not be heard before that has gone out.
+    this.#receive();
   }
 
   #fail(errno: number, call: string): void {

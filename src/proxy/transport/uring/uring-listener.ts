@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One listening socket of the ring.
 
-import { unlinkSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { lookup } from "node:dns/promises";
 
 import type { Cancel, Clock } from "../../../core/index.ts";
@@ -163,7 +163,7 @@ export class UringListener implements TransportListener, SlotOwner {
       }
     }
     sockets.close(this.#fd);
-    if (familyOf(this.#options.host) !== 0 && this.#options.host.startsWith("/")) unlinkSync(this.#options.host);
+    if (this.#options.host.startsWith("/")) rmSync(this.#options.host, { force: true });
     this.#thread.release(this.#slot);
     this.#closed.resolve();
     this.#settle();
