@@ -86,6 +86,14 @@ function limitsDocument(): string {
     ["`MERGE_SLASHES`", "and repeated slashes become one"],
     ["`DECODE_AND_MERGE_SLASHES`", "and before all that `%2F` and `%5C` become slashes"],
   ];
+  const fixed = [
+    ["method name", "32 bytes", "400", ""],
+    ["options in `Connection`", "32", "400", "502"],
+    ["extensions of the chunks of a message", "4096 bytes in all", "400", "502"],
+    ["digits of a chunk size", "16", "400", "502"],
+    ["trailers", "64 lines, 16 KiB", "400", "502"],
+    ["interim answers (1xx) before an answer", "16", "", "502"],
+  ];
   return `${notice}
 
 # Limits
@@ -96,6 +104,12 @@ counts how often each was reached; flags and texts of the answers are in [errors
 second.
 
 ${table(["Limit", "Default", "Allowed", "What it bounds", "When it is reached", "Default from"], rows)}
+
+## Fixed bounds
+
+Nothing legitimate comes near these, so they are not options. An answer that has begun is broken off instead.
+
+${table(["What", "At most", "In a request", "In an answer"], fixed)}
 
 ## Wire policies
 
