@@ -16,6 +16,8 @@ export class Cluster {
   spec: ClusterSpec;
   /** A DNS cluster whose names have never resolved; tells `no healthy upstream` from `name not found`. */
   resolutionFailed = false;
+  /** Names that did not resolve, each time. */
+  resolutionFailures = 0;
   /** What of the spec's limits is taken. */
   readonly usage = new Usage();
   /** Exchanges waiting for a connection slot, oldest first. */

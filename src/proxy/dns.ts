@@ -7,6 +7,8 @@ import type { EndpointSpec } from "../model/index.ts";
 import type { Logger } from "../telemetry/port.ts";
 import type { Cluster } from "./cluster.ts";
 
+/** Then a name counts as failed; resolvers that ask several servers several times take longer. */
+const answerTimeoutMs = 10_000;
 /** Answers with more addresses than this are cut. */
 const maxAddressesPerName = 256;
 
@@ -22,6 +24,8 @@ export class DnsResolution {
   readonly #cluster: Cluster;
   readonly #refreshMs: number;
   readonly #known = new Map<string, readonly string[]>();
+  /** Asked for and not answered. Each holds one of the few threads that Node resolves names with. */
+  readonly #asked = new Map<string, Promise<readonly string[]>>();
   #specs: readonly EndpointSpec[] = [];
   #cancel: Cancel | null = null;
   #stopped = false;
@@ -53,20 +57,42 @@ export class DnsResolution {
     this.#cancel?.();
     const round = ++this.#round;
     const names = [...new Set(this.#specs.map((spec) => spec.address))].filter((name) => ipFamily(name) === 0);
-    const results = await Promise.allSettled(names.map((name) => this.#deps.resolveHost(name)));
+    const answers = new Map<string, readonly string[]>();
+    const failures = new Map(names.map((name) => [name, "no answer within 10 s"]));
+    const asked = names.map((name) =>
+      this.#ask(name).then(
+        (addresses) => void (addresses.length > 0 ? answers.set(name, addresses) : failures.set(name, "no addresses")),
+        (error: unknown) => void failures.set(name, messageOf(error)),
+      ),
+    );
+    const { promise: timeout, resolve: onTimeout } = Promise.withResolvers<void>();
+    this.#cancel = this.#deps.clock.after(answerTimeoutMs, onTimeout);
+    await Promise.race([Promise.all(asked), timeout]);
     // A newer update has begun its own round.
     if (this.#stopped || round !== this.#round) return;
-    for (const [index, result] of results.entries()) {
-      const host = names[index]!;
-      if (result.status === "fulfilled" && result.value.length > 0) {
-        this.#known.set(host, result.value.slice(0, maxAddressesPerName));
-      } else {
-        const reason = result.status === "rejected" ? messageOf(result.reason) : "no addresses";
-        this.#deps.logger.warning("host name does not resolve", { host, cluster: this.#cluster.spec.name, reason });
-      }
+    this.#cancel();
+    for (const name of names) {
+      const addresses = answers.get(name);
+      if (addresses === undefined) this.#onFailure(name, failures.get(name)!);
+      else this.#known.set(name, addresses.slice(0, maxAddressesPerName));
     }
     this.#apply();
     this.#cancel = this.#deps.clock.after(this.#refreshMs, () => void this.#refresh());
+  }
+
+  /** A name that is being asked for is not asked for a second time. */
+  #ask(name: string): Promise<readonly string[]> {
+    let answer = this.#asked.get(name);
+    if (answer === undefined) {
+      answer = this.#deps.resolveHost(name).finally(() => this.#asked.delete(name));
+      this.#asked.set(name, answer);
+    }
+    return answer;
+  }
+
+  #onFailure(host: string, reason: string): void {
+    this.#cluster.resolutionFailures++;
+    this.#deps.logger.warning("host name does not resolve", { host, cluster: this.#cluster.spec.name, reason });
   }
 
   #apply(): void {

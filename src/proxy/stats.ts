@@ -76,13 +76,18 @@ function clusterSamples(cluster: Cluster): readonly Sample[] {
     total += endpoint.connectionsTotal;
     failed += endpoint.connectionsFailed;
   }
-  return [
+  const samples = [
     gauge("naru_upstream_connections_active", "Open upstream connections.", cluster.connectionsActive, labels),
     gauge("naru_upstream_connections_opened", "Upstream connections opened to present endpoints.", total, labels),
     gauge("naru_upstream_connect_failures", "Connects that failed, to present endpoints.", failed, labels),
     gauge("naru_upstream_requests_active", "Attempts in flight.", cluster.requestsActive, labels),
     gauge("naru_upstream_requests_pending", "Requests waiting for a connection.", cluster.pending.length, labels),
   ];
+  if (cluster.spec.discovery === "dns") {
+    const help = "Host names that did not resolve, each time they were looked up.";
+    samples.push(counter("naru_dns_failures_total", help, cluster.resolutionFailures, labels));
+  }
+  return samples;
 }
 
 function gauge(name: string, help: string, value: number, labels: Readonly<Record<string, string>> = {}): Sample {

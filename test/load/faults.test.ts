@@ -152,7 +152,7 @@ suite("clients that fail under load", { timeout: 20_000 }, () => {
       const message = random() < 0.5 ? get() : upload;
       const sent = Math.floor(random() * 1.2 * message.length);
       if (sent > 0) peer.send(message.slice(0, sent));
-      for (let turns = Math.floor(random() * 6); turns > 0; turns--) await nextTurn();
+      for (let turns = Math.floor(random() * 12); turns > 0; turns--) await nextTurn();
       const farewell = random();
       if (farewell < 0.4) peer.reset();
       else if (farewell < 0.7) peer.finish();

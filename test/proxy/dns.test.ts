@@ -55,6 +55,7 @@ for (const [what, failure] of [
     assert.doesNotMatch(await client.takeThrough("no healthy upstream"), /ENOTFOUND|example/);
     assert.deepEqual(proxy.lastOutcome(), { code: 503, flags: "DF", details: "dns_resolution_failure" });
     assert.ok(proxy.logs.some(({ level, message }) => level === "warning" && message.includes("does not resolve")));
+    assert.equal(proxy.sample("naru_dns_failures_total"), 1);
     resolver.answer = ["127.0.0.1"];
     proxy.clock.advance(60_000);
     await nextTurn();
@@ -62,8 +63,63 @@ for (const [what, failure] of [
     const upstream = await origin.connection();
     upstream.send(ok("named"));
     await client.takeThrough("named");
+    assert.equal(proxy.sample("naru_dns_failures_total"), 1);
   });
 }
+
+test("a name server that does not answer is given up after 10 s, and is not asked again meanwhile", async () => {
+  const asked: string[] = [];
+  const unanswered: ((addresses: readonly string[]) => void)[] = [];
+  await using origin = await RawOrigin.start();
+  await using proxy = await startProxy({
+    cluster: { discovery: "dns" },
+    resolveHost: (host) => {
+      asked.push(host);
+      const { promise, resolve } = Promise.withResolvers<readonly string[]>();
+      if (host === "quick.example.org") resolve(["127.0.0.1"]);
+      else unanswered.push(resolve);
+      return promise;
+    },
+  });
+  const silent = endpoint(origin.port, { address: "silent.example.org" });
+  proxy.setEndpoints([silent]);
+  await using client = await proxy.connect();
+  client.send(get());
+  await client.takeThrough("no healthy upstream");
+  assert.equal(proxy.lastOutcome()?.flags, "DF", "nobody waits for the name server");
+  proxy.clock.advance(10_000);
+  await nextTurn();
+  assert.equal(proxy.sample("naru_dns_failures_total"), 1);
+  const warnings = proxy.logs.filter(({ message }) => message === "host name does not resolve");
+  assert.deepEqual(warnings.at(-1)?.fields, {
+    host: "silent.example.org",
+    cluster: proxy.cluster().name,
+    reason: "no answer within 10 s",
+  });
+  // One that is silent does not keep others from being known, and takes no second thread.
+  proxy.setEndpoints([silent, endpoint(origin.port, { address: "quick.example.org" })]);
+  await nextTurn();
+  proxy.clock.advance(10_000);
+  await nextTurn();
+  assert.deepEqual(addresses(proxy), [`127.0.0.1:${origin.port}`]);
+  assert.deepEqual(asked, ["silent.example.org", "quick.example.org"]);
+  // The late answer counts with the next look.
+  for (const resolve of unanswered.splice(0)) resolve(["127.0.0.2"]);
+  await nextTurn();
+  proxy.clock.advance(60_000);
+  for (const resolve of unanswered.splice(0)) resolve(["127.0.0.2"]);
+  await nextTurn();
+  assert.deepEqual(addresses(proxy), [`127.0.0.2:${origin.port}`, `127.0.0.1:${origin.port}`]);
+});
+
+test("an end while a name server is silent leaves no timer", async () => {
+  const proxy = await startProxy({ cluster: { discovery: "dns" }, resolveHost: () => new Promise(() => undefined) });
+  proxy.setEndpoints([endpoint(1, { address: "silent.example.org" })]);
+  await nextTurn();
+  await proxy.dataPlane.stop();
+  assert.equal(proxy.clock.pending, 0);
+  await proxy[Symbol.asyncDispose]();
+});
 
 test("names are resolved again after the interval; a failure keeps the last good addresses", async () => {
   const resolver = new FakeResolver();
