@@ -109,3 +109,8 @@ export interface Community extends ResourceBase {
   readonly kind: "Community";
   readonly communities: readonly { readonly position: Position; readonly name: string; readonly value: string }[];
 }
+
+/** On the wire: RFC 1997 as one 32-bit number, RFC 8092 as three. */
+export type BGPCommunity =
+  | { readonly kind: "standard"; readonly value: number }
+  | { readonly kind: "large"; readonly value: readonly [number, number, number] };

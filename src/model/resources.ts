@@ -2,6 +2,7 @@
 // Decoded resources: defaults applied, durations in milliseconds, enums narrowed. Field meaning is Istio's and
 // Kubernetes' own; names differ from theirs only where a unit is added. Readonly and serialisable.
 
+import type { BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement } from "./announce.ts";
 import type { Position, ResourceRef } from "./problem.ts";
 import type { RetryOn } from "./retry-on.ts";
 
@@ -263,6 +264,12 @@ export type Resource =
   | Service
   | EndpointSlice
   | Endpoints
-  | Namespace;
+  | Namespace
+  | IPAddressPool
+  | L2Advertisement
+  | BGPAdvertisement
+  | BGPPeer
+  | BFDProfile
+  | Community;
 
 export type ResourceKind = Resource["kind"];

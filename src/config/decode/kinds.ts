@@ -5,6 +5,11 @@ import { destinationRule } from "./destination-rule.ts";
 import { endpoints, endpointSlice } from "./endpoints.ts";
 import { gateway } from "./gateway.ts";
 import type { Kind } from "./kind.ts";
+import { bgpAdvertisement, l2Advertisement } from "./metallb/advertisements.ts";
+import { bfdProfile } from "./metallb/bfd-profile.ts";
+import { bgpPeer } from "./metallb/bgp-peer.ts";
+import { community } from "./metallb/community.ts";
+import { ipAddressPool } from "./metallb/ip-address-pool.ts";
 import { serviceEntry } from "./service-entry.ts";
 import { namespace, service } from "./service.ts";
 import { virtualService } from "./virtual-service.ts";
@@ -20,6 +25,12 @@ export const kinds: readonly Kind[] = [
   endpoints,
   endpointSlice,
   namespace,
+  ipAddressPool,
+  l2Advertisement,
+  bgpAdvertisement,
+  bgpPeer,
+  bfdProfile,
+  community,
 ];
 
 /** By kind and API group: Gateway of gateway.networking.k8s.io is not Istio's. */

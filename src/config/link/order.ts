@@ -31,6 +31,12 @@ export function sortByKind(resources: readonly Resource[]): ResourcesByKind {
     EndpointSlice: [],
     Endpoints: [],
     Namespace: [],
+    IPAddressPool: [],
+    L2Advertisement: [],
+    BGPAdvertisement: [],
+    BGPPeer: [],
+    BFDProfile: [],
+    Community: [],
   } satisfies Record<ResourceKind, Resource[]>;
   for (const resource of resources.toSorted(compareAge)) (kinds[resource.kind] as Resource[]).push(resource);
   return kinds;

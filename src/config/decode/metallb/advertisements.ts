@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// MetalLB L2Advertisement and BGPAdvertisement: which pools are announced how, from which nodes.
+
+import type { BGPAdvertisement, L2Advertisement } from "../../../model/index.ts";
+import type { Kind } from "../kind.ts";
+import { object, optional, unserved } from "../schema.ts";
+import { distinct, int, maxUint32, textThat } from "../values.ts";
+import { parseCommunity } from "./community.ts";
+import { metallbDocumentWithDefaults, metallbGroup, names, selectors } from "./kind.ts";
+
+const commonFields = {
+  ipAddressPools: optional(names),
+  ipAddressPoolSelectors: optional(selectors),
+  nodeSelectors: optional(selectors),
+  serviceSelectors: optional(selectors),
+} as const;
+
+const noCommon = { pools: [], poolSelectors: [], nodeSelectors: [], serviceSelectors: [] } as const;
+
+const decodeL2 = metallbDocumentWithDefaults(
+  object(
+    "kubernetes",
+    {
+      ...commonFields,
+      interfaces: optional(names),
+      preferredNodeSelectors: unserved("all nodes that may announce are alike"),
+    },
+    (fields) => ({
+      pools: fields.ipAddressPools ?? [],
+      poolSelectors: fields.ipAddressPoolSelectors ?? [],
+      nodeSelectors: fields.nodeSelectors ?? [],
+      serviceSelectors: fields.serviceSelectors ?? [],
+      interfaces: fields.interfaces ?? [],
+    }),
+  ),
+  { ...noCommon, interfaces: [] },
+);
+
+export const l2Advertisement: Kind = {
+  kind: "L2Advertisement",
+  group: metallbGroup,
+  versions: ["v1beta1"],
+  namespaced: true,
+  dottedName: true,
+  decode(document, header): L2Advertisement | undefined {
+    const fields = decodeL2(document);
+    return fields === undefined ? undefined : { kind: "L2Advertisement", ...header, ...fields };
+  },
+};
+
+/** A community, or the name of an alias, which only the other resources can tell. */
+const communityOrAlias = textThat((value) => (value.includes(":") ? parseCommunity(value).problem : null));
+
+const wholeAddress = { aggregationLength: 32, aggregationLengthV6: 128 } as const;
+
+const decodeBGP = metallbDocumentWithDefaults(
+  object(
+    "kubernetes",
+    {
+      ...commonFields,
+      aggregationLength: optional(int(1, 32)),
+      aggregationLengthV6: optional(int(1, 128)),
+      localPref: optional(int(0, maxUint32)),
+      communities: optional(distinct(communityOrAlias, (value) => [`the community ${value}`])),
+      peers: optional(names),
+    },
+    (fields, { at }) => {
+      const { aggregationLength = 32, aggregationLengthV6 = 128, serviceSelectors = [] } = fields;
+      const isAggregated = aggregationLength !== 32 || aggregationLengthV6 !== 128;
+      if (serviceSelectors.length > 0 && isAggregated) {
+        const message = "an aggregate cannot be announced for some services only; remove it or the aggregation length";
+        return at("serviceSelectors")?.reportKey("CONFLICT", "error", message);
+      }
+      return {
+        pools: fields.ipAddressPools ?? [],
+        poolSelectors: fields.ipAddressPoolSelectors ?? [],
+        nodeSelectors: fields.nodeSelectors ?? [],
+        serviceSelectors,
+        aggregationLength,
+        aggregationLengthV6,
+        localPref: fields.localPref ?? 0,
+        communities: fields.communities ?? [],
+        peers: fields.peers ?? [],
+      };
+    },
+  ),
+  { ...noCommon, ...wholeAddress, localPref: 0, communities: [], peers: [] },
+);
+
+export const bgpAdvertisement: Kind = {
+  kind: "BGPAdvertisement",
+  group: metallbGroup,
+  versions: ["v1beta1"],
+  namespaced: true,
+  dottedName: true,
+  decode(document, header): BGPAdvertisement | undefined {
+    const fields = decodeBGP(document);
+    return fields === undefined ? undefined : { kind: "BGPAdvertisement", ...header, ...fields };
+  },
+};
