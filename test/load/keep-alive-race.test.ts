@@ -70,6 +70,8 @@ test("GET, HEAD, PUT and DELETE never notice", { timeout: 30_000 }, async () => 
 test("POST is executed at most once and fails with 503 UC", { timeout: 30_000 }, async () => {
   await race(["POST"], ({ result, origin, proxy, races }) => {
     assert.equal(result.answered, 16 * each, "every request is answered, one way or the other");
+    const again = [...origin.arrivals].filter(([, count]) => count > 1);
+    assert.deepEqual(again, [], "nothing the origin may have begun with is sent again");
     assert.deepEqual(origin.duplicates(), []);
     const failed = proxy.outcomes().filter(({ code }) => code !== 200);
     assert.ok(failed.length >= races && races > 300, `${failed.length} failures of ${races} races`);

@@ -28,6 +28,8 @@ export class LoadOrigin implements AsyncDisposable {
   readonly version: string;
   readonly connections = new Set<Socket>();
   accepted = 0;
+  /** How often each request's head has arrived, by id, whatever became of it: it may have been processed. */
+  readonly arrivals = new Map<string, number>();
   /** How often each request was executed, by id. */
   readonly executions = new Map<string, number>();
   readonly #server: Server;
@@ -44,7 +46,8 @@ export class LoadOrigin implements AsyncDisposable {
       this.connections.add(socket);
       socket.on("close", () => this.connections.delete(socket));
       socket.on("error", ignoreResets);
-      readRequests(socket, (method, id) => {
+      const onHead = (id: string) => void this.arrivals.set(id, (this.arrivals.get(id) ?? 0) + 1);
+      readRequests(socket, onHead, (method, id) => {
         // It said goodbye before the request came, and looks at nothing any more.
         if (socket.writableEnded) return;
         const fault = options.onRequest?.(socket, id) ?? "answer";
@@ -83,9 +86,14 @@ export class LoadOrigin implements AsyncDisposable {
   }
 }
 
-/** Calls back for each whole request; naru sends bodies with a length here. */
-function readRequests(socket: Socket, onRequest: (method: string, id: string) => void): void {
+/** Calls back for each head, then for each whole request; naru sends bodies with a length here. */
+function readRequests(
+  socket: Socket,
+  onHead: (id: string) => void,
+  onRequest: (method: string, id: string) => void,
+): void {
   let received = "";
+  let headSeen = false;
   socket.setEncoding("latin1");
   socket.on("data", (text: string) => {
     received += text;
@@ -93,11 +101,14 @@ function readRequests(socket: Socket, onRequest: (method: string, id: string) =>
       const headEnd = received.indexOf("\r\n\r\n");
       if (headEnd < 0) return;
       const head = received.slice(0, headEnd);
+      const id = new RegExp(`\\n${idHeader}: (\\S+)`, "i").exec(head)?.[1] ?? "";
+      if (!headSeen) onHead(id);
+      headSeen = true;
       const length = Number(/\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
       const end = headEnd + 4 + length;
       if (received.length < end) return;
       received = received.slice(end);
-      const id = new RegExp(`\\n${idHeader}: (\\S+)`, "i").exec(head)?.[1] ?? "";
+      headSeen = false;
       onRequest(head.slice(0, head.indexOf(" ")), id);
       if (socket.destroyed) return;
     }
