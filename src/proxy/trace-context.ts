@@ -22,6 +22,8 @@ const digit0 = 0x30;
 const digit1 = 0x31;
 const letterD = 0x64;
 const hexDigits = Buffer.from("0123456789abcdef", "latin1");
+/** As `hexValue`, without the letters in upper case: W3C has none. */
+const lowerHexValue = hexValue.map((value, byte) => (byte >= 0x41 && byte <= 0x5a ? 255 : value));
 const sampledFlag = 1;
 /** Level 2: the trace id is random. Passed on as it came, for who made the id knows. */
 const randomFlag = 2;
@@ -126,13 +128,7 @@ export class TraceContext {
     if (length > traceparentLength && (version === 0 || bytes[at + traceparentLength] !== hyphen)) return false;
     if (bytes[at + 2] !== hyphen || bytes[at + 35] !== hyphen || bytes[at + 52] !== hyphen) return false;
     const flags = lowerHexByte(bytes, at + flagsAt);
-    if (
-      flags < 0 ||
-      !isLowerHex(bytes, at + traceIdAt, traceIdDigits) ||
-      !isLowerHex(bytes, at + spanIdAt, spanIdDigits)
-    )
-      return false;
-    if (!this.#take(bytes, at + traceIdAt, traceIdDigits, at + spanIdAt)) return false;
+    if (flags < 0 || !this.#take(bytes, at + traceIdAt, traceIdDigits, at + spanIdAt, lowerHexValue)) return false;
     this.#flags = flags;
     return true;
   }
@@ -151,7 +147,7 @@ export class TraceContext {
     if (spanEnd > end || bytes[spanAt - 1] !== hyphen) return decision.none;
     const hasSampling = spanEnd < end;
     if (hasSampling && !isB3Rest(bytes, spanEnd, end)) return decision.none;
-    if (!this.#take(bytes, at, digits, spanAt)) return decision.none;
+    if (!this.#take(bytes, at, digits, spanAt, hexValue)) return decision.none;
     return hasSampling ? this.#sampling(bytes[spanEnd + 1]!) : decision.none;
   }
 
@@ -159,19 +155,20 @@ export class TraceContext {
     const { bytes, base, valueStart, valueEnd } = head;
     const traceLine = this.#line(HeaderId.xB3TraceId);
     const spanLine = this.#line(HeaderId.xB3SpanId);
-    if (traceLine >= 0 && spanLine >= 0 && valueEnd[spanLine]! - valueStart[spanLine]! === spanIdDigits) {
+    if (traceLine >= 0 && spanLine >= 0) {
       const digits = valueEnd[traceLine]! - valueStart[traceLine]!;
-      if (digits === spanIdDigits || digits === traceIdDigits) {
-        this.#take(bytes, base + valueStart[traceLine]!, digits, base + valueStart[spanLine]!);
+      const spanDigits = valueEnd[spanLine]! - valueStart[spanLine]!;
+      if (spanDigits === spanIdDigits && (digits === spanIdDigits || digits === traceIdDigits)) {
+        this.#take(bytes, base + valueStart[traceLine]!, digits, base + valueStart[spanLine]!, hexValue);
       }
     }
     const flagsLine = this.#line(HeaderId.xB3Flags);
     if (flagsLine >= 0 && head.value(flagsLine) === "1") return this.#sampling(letterD);
     const sampledLine = this.#line(HeaderId.xB3Sampled);
     if (sampledLine < 0) return decision.none;
+    // Words were written before the format was settled; Envoy and Brave still read them.
     switch (head.value(sampledLine)) {
       case "1":
-      // Written so before the format was settled; Envoy and Brave still read it.
       case "true":
         return decision.sample;
       case "0":
@@ -188,13 +185,13 @@ export class TraceContext {
     return byte === digit0 ? decision.drop : decision.none;
   }
 
-  /** Takes ids over, in lower case; an id of zeros is none. */
-  #take(bytes: Buffer, traceAt: number, digits: number, spanAt: number): boolean {
+  /** Takes ids over, in lower case; `values` says what a digit is, and an id of zeros is none. */
+  #take(bytes: Buffer, traceAt: number, digits: number, spanAt: number, values: Uint8Array): boolean {
     const to = this.traceparent;
     const shift = traceIdDigits - digits;
     for (let index = 0; index < shift; index++) to[traceIdAt + index] = digit0;
-    if (!copyId(bytes, traceAt, digits, to, traceIdAt + shift)) return false;
-    if (!copyId(bytes, spanAt, spanIdDigits, this.parentId, 0)) return false;
+    if (!copyId(bytes, traceAt, digits, values, to, traceIdAt + shift)) return false;
+    if (!copyId(bytes, spanAt, spanIdDigits, values, this.parentId, 0)) return false;
     this.shortTraceId = shift > 0;
     this.hasParent = true;
     return true;
@@ -239,10 +236,10 @@ function isB3Rest(bytes: Buffer, at: number, end: number): boolean {
   return true;
 }
 
-function copyId(from: Buffer, at: number, digits: number, to: Buffer, toAt: number): boolean {
+function copyId(from: Buffer, at: number, digits: number, values: Uint8Array, to: Buffer, toAt: number): boolean {
   let seen = 0;
   for (let index = 0; index < digits; index++) {
-    const value = hexValue[from[at + index]!]!;
+    const value = values[from[at + index]!]!;
     if (value === 255) return false;
     seen |= value;
     to[toAt + index] = hexDigits[value]!;
@@ -252,13 +249,7 @@ function copyId(from: Buffer, at: number, digits: number, to: Buffer, toAt: numb
 
 /** -1 when it is not two hexadecimal digits in lower case. */
 function lowerHexByte(bytes: Buffer, at: number): number {
-  return isLowerHex(bytes, at, 2) ? hexValue[bytes[at]!]! * 16 + hexValue[bytes[at + 1]!]! : -1;
-}
-
-function isLowerHex(bytes: Buffer, at: number, digits: number): boolean {
-  for (let index = 0; index < digits; index++) {
-    const byte = bytes[at + index]!;
-    if (hexValue[byte] === 255 || (byte >= 0x41 && byte <= 0x5a)) return false;
-  }
-  return true;
+  const high = lowerHexValue[bytes[at]!]!;
+  const low = lowerHexValue[bytes[at + 1]!]!;
+  return high === 255 || low === 255 ? -1 : high * 16 + low;
 }

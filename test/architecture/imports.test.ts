@@ -14,6 +14,19 @@ test("src/ keeps the layering rules", () => {
   assert.deepEqual(checkImports(files), []);
 });
 
+test("OpenTelemetry is loaded by one file, and that one on demand", () => {
+  const users = new Set<string>();
+  const importers: string[] = [];
+  for (const [path, text] of readFiles((each) => each.startsWith("src/"))) {
+    for (const { specifier, dynamic, typeOnly } of readImports(text)) {
+      if (specifier.startsWith("@opentelemetry/")) users.add(path);
+      if (specifier.endsWith("/otel.ts") && !typeOnly) importers.push(`${path} ${dynamic ? "on demand" : "at once"}`);
+    }
+  }
+  assert.deepEqual([...users], ["src/telemetry/tracing/otel.ts"]);
+  assert.deepEqual(importers, ["src/telemetry/tracing/span-exporter.ts on demand"]);
+});
+
 const allowed = {
   "upwards types": { "src/router/a.ts": 'import type { Problem } from "../model/index.ts";' },
   "the telemetry port": { "src/proxy/a.ts": 'import type { Logger } from "../telemetry/port.ts";' },

@@ -44,12 +44,16 @@ export const maxQueuedSpans = 4_096;
 /** The data plane may share this thread, so a batch is no more than it can encode in some hundred microseconds. */
 const spansPerBatch = 128;
 const batchDelayMs = 1_000;
+/** ExportResultCode.FAILED. */
+const failedCode = 1;
+/** At the end all that waits leaves at once, beside the batch that is on its way. */
+const maxBatches = Math.ceil(maxQueuedSpans / spansPerBatch) + 1;
 
 /** Starts the SDK, of which there can be one in a process. */
 export function startOtel(options: OtelOptions): Otel {
   const ids = { traceId: "", spanId: "" };
   const processor = new BatchSpanProcessor({
-    exporter: watched(new OTLPTraceExporter({ url: options.endpoint }), options),
+    exporter: watched(new OTLPTraceExporter({ url: options.endpoint, concurrencyLimit: maxBatches }), options),
     maxExportBatchSize: spansPerBatch,
     maxQueueSize: maxQueuedSpans,
     scheduledDelayMillis: batchDelayMs,
@@ -112,13 +116,14 @@ function watched(exporter: SpanExporter, { onTaken, onExported }: OtelOptions): 
     export(spans: ReadableSpan[], done) {
       onTaken(spans.length);
       const finish: typeof done = (result) => {
-        onExported(spans.length, result.code === 0 ? null : (result.error ?? new Error("the export failed")));
+        // Every failure of this exporter comes with its error.
+        onExported(spans.length, result.error ?? null);
         done(result);
       };
       try {
         exporter.export(spans, finish);
       } catch (error) {
-        finish({ code: 1, error: error instanceof Error ? error : new Error(messageOf(error)) });
+        finish({ code: failedCode, error: error instanceof Error ? error : new Error(messageOf(error)) });
       }
     },
     shutdown: () => exporter.shutdown(),
