@@ -18,6 +18,7 @@ import {
   type StoredRequestMetrics,
 } from "../telemetry/index.ts";
 import { connectionBudget } from "./connection-budget.ts";
+import { LoopWatch } from "./loop-watch.ts";
 import type { ServeOptions } from "./serve-options.ts";
 import { systemDeps } from "./system-deps.ts";
 import { versionInfo } from "./version.ts";
@@ -40,6 +41,8 @@ interface OpenLog {
 interface DataPlaneParts {
   readonly dataPlane: DataPlane;
   readonly accessLog: OpenLog | null;
+  /** null = the threads watch each other. */
+  readonly loopWatch: LoopWatch | null;
   /** Brings what the data plane says about itself up to date; null = it always is. */
   readonly refresh: (() => Promise<void>) | null;
 }
@@ -119,7 +122,9 @@ function onThisThread({ options, system, logger, metrics, registry, spans }: Bas
     { ...defaultDataPlaneOptions, ...toldOptions(options, logger), reusePort: canSharePorts },
   );
   if (accessLog !== null) registry.addSource(accessLog.samples);
-  return { dataPlane, accessLog, refresh: null };
+  const loopWatch = new LoopWatch(system.clock, logger);
+  registry.addSource(() => loopWatch.samples());
+  return { dataPlane, accessLog, loopWatch, refresh: null };
 }
 
 async function onWorkers({ options, deps, system, logger, metrics, spans }: Base): Promise<DataPlaneParts> {
@@ -151,7 +156,7 @@ async function onWorkers({ options, deps, system, logger, metrics, spans }: Base
     reopen: () => pool.flushAccessLog().then(() => accessLog.reopen()),
     close: () => accessLog.close(),
   };
-  return { dataPlane: pool, accessLog: log, refresh: () => pool.refresh() };
+  return { dataPlane: pool, accessLog: log, loopWatch: null, refresh: () => pool.refresh() };
 }
 
 type ToldOptions = ServeOptions["traffic"] &

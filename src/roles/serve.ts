@@ -80,6 +80,7 @@ class Server implements Serving {
   #readiness: Readiness = { state: "INITIALIZING", reason: "the first configuration is not applied yet" };
   #drained: Promise<DrainResult> | null = null;
   #cancelRetry: Cancel | null = null;
+  #cancelLoopWatch: Cancel | null = null;
   #stopped: Promise<void> | null = null;
 
   constructor(options: ServeOptions, parts: Parts, onQuit: () => void) {
@@ -105,6 +106,7 @@ class Server implements Serving {
     this.#refuseUnreadablePaths();
     for (const listener of this.dataPlane.listeners()) if (listener.error !== null) throw bindError(listener);
     if (this.#routing.listeners.length === 0) this.#warnOfNothing();
+    this.#cancelLoopWatch = this.#parts.loopWatch?.start() ?? null;
     this.#cancelRetry = this.#parts.clock.every(retryBindMs, () => this.#retryListeners());
     if (this.#options.takeOver && !kernelMigratesConnections()) this.#warnOfResets();
     this.#readiness = { state: "LIVE", reason: "" };
@@ -177,6 +179,7 @@ class Server implements Serving {
 
   async #stopAll(): Promise<void> {
     this.#readiness = { state: "DRAINING", reason: "stopping" };
+    this.#cancelLoopWatch?.();
     this.#stopConfig();
     await this.dataPlane.stop();
     await this.#parts.spans?.close();

@@ -2,6 +2,7 @@
 // Stopping the real program under full load: whatever it has accepted it answers, and it says goodbye before it leaves.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { suite, test } from "node:test";
 
 import { startNaru, type RunningNaru } from "../cli/support/run-naru.ts";
@@ -53,21 +54,32 @@ class ProbedGateway {
 }
 
 suite("stopping under load", { timeout: 30_000 }, () => {
-  test("SIGTERM: every request that was accepted is answered, the last answer of a connection says so", async () => {
+  test("SIGTERM: every request that was accepted is answered and logged, the last answer of a connection says so", async () => {
     await using origin = await LoadOrigin.start();
     await using files = await openGatewayFiles();
     await writeConfig(files, origin.port);
-    await using naru = startGatewayProcess(files.folder);
+    // Beside the folder that is watched.
+    const log = `${files.folder}.log`;
+    await using naru = startGatewayProcess(files.folder, "--access-log", "json", "--access-log-file", log);
     let port: number | null = await portOf(naru);
-    await using load = startLoad({ port: () => port, connections: 32 });
+    await using load = startLoad({
+      port: () => port,
+      connections: 32,
+      request: (sequence) => ({ method: "GET", path: `/${sequence}`, body: "" }),
+    });
     await eventually(() => load.answered > 1_000, "the load runs");
     // Who is connected stays; the balancer sends nobody new.
     port = null;
     naru.process.kill("SIGTERM");
     await eventually(() => load.closesAnnounced === 32, "every connection is told to go");
     const { code, stderr } = await naru.ended;
-    assert.deepEqual(lostRequests(await load.stop()), {});
+    const result = await load.stop();
+    assert.deepEqual(lostRequests(result), {});
     assert.equal(code, 0, stderr);
+    const lines = (await readFile(log, "utf8")).trimEnd().split("\n");
+    const logged = lines.map((line) => (JSON.parse(line) as { path: string }).path);
+    assert.equal(logged.length, result.answered);
+    assert.equal(new Set(logged).size, result.answered);
   });
 
   test("clients in the accept queue when a drain begins are answered", async () => {

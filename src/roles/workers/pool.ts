@@ -9,6 +9,7 @@ import { LimitTable, type DataPlane, type DrainResult } from "../../proxy/index.
 import type { RootLogger, StoredRequestMetrics } from "../../telemetry/index.ts";
 import type { ClusterStatus, ListenerStatus, Logger, Sample, SpanSink } from "../../telemetry/port.ts";
 import { allocateSharedRows, openSharedRows } from "../../telemetry/recording.ts";
+import { stallSample } from "../loop-watch.ts";
 import { allocateHeartbeats, forgetBeats, mainThread, positionOf, watchEventLoops } from "./heartbeat.ts";
 import { mergeClusters, mergeListeners, mergeSamples } from "./merge.ts";
 import type { WorkerAnswer, WorkerSetup } from "./protocol.ts";
@@ -331,13 +332,6 @@ class Pool implements WorkerPool {
   }
 
   #ownSamples(): readonly Sample[] {
-    const stalls = (thread: string, value: number): Sample => ({
-      name: "naru_event_loop_stalls_total",
-      help: "Times a thread's event loop did not turn for more than a second.",
-      type: "counter",
-      labels: { thread },
-      value,
-    });
     return [
       ...this.#seats.map(({ thread, handle }): Sample => {
         const open = handle?.latest?.listeners.reduce((sum, { connectionsActive }) => sum + connectionsActive, 0);
@@ -356,8 +350,8 @@ class Pool implements WorkerPool {
         labels: {},
         value: this.#restarts,
       },
-      stalls("main", this.#mainStalls),
-      ...this.#workerStalls.map((count, thread) => stalls(String(thread), count)),
+      stallSample("main", this.#mainStalls),
+      ...this.#workerStalls.map((count, thread) => stallSample(String(thread), count)),
     ];
   }
 
