@@ -29,12 +29,12 @@ export interface Setup {
 }
 
 const root = new URL("../..", import.meta.url).pathname;
-const accessLogOff = ["--access-log", "off"];
 
 export const targets: readonly Target[] = [
   { name: "direct", missing: null, command: null },
-  { name: "naru", missing: null, command: (setup) => naru(setup, accessLogOff) },
-  { name: "naru + access log", missing: null, command: (setup) => naru(setup, textLog(setup)) },
+  { name: "naru", missing: null, command: (setup) => naru(setup, traced(setup)) },
+  { name: "naru without tracing", missing: null, command: (setup) => naru(setup, []) },
+  { name: "naru + access log", missing: null, command: (setup) => naru(setup, [...traced(setup), ...textLog(setup)]) },
   { name: "haproxy", missing: missingTool("haproxy"), command: haproxy },
   { name: "nginx", missing: missingTool("nginx"), command: nginx },
   { name: "node:http + undici", missing: null, command: peer("node-undici") },
@@ -46,6 +46,11 @@ function naru({ directory, port, originPort }: Setup, options: readonly string[]
   const file = join(directory, `naru-${port}.yaml`);
   writeFileSync(file, naruConfig(originPort));
   return naruCommand(file, port, options);
+}
+
+/** One request in a hundred leaves a span, as in Istio. */
+function traced({ sinkPort }: Setup): readonly string[] {
+  return ["--otlp-endpoint", `http://127.0.0.1:${sinkPort}`, "--trace-sampling", "1"];
 }
 
 function textLog({ directory }: Setup): readonly string[] {

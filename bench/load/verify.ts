@@ -13,10 +13,12 @@ export async function verify(name: string, port: number, expectedBody: Buffer): 
         throw new Error(`${name}: GET /1k gave ${status}, ${body.length} bytes`);
     }
     const get = (await send(agent, port, "GET", "/echo?a=b", [])).body.toString();
-    const [line, forwardedFor, requestId] = get.split("|");
+    const [line, forwardedFor, requestId, traceparent] = get.split("|");
     if (line !== "GET /echo?a=b") throw new Error(`${name}: the origin saw ${line}`);
     if (forwardedFor?.endsWith("127.0.0.1") !== true) throw new Error(`${name}: x-forwarded-for is ${forwardedFor}`);
     if (!/^[0-9a-f-]{32,36}$/.test(requestId ?? "")) throw new Error(`${name}: x-request-id is ${requestId}`);
+    if (name === "naru" && !/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/.test(traceparent ?? ""))
+      throw new Error(`${name}: traceparent is ${traceparent}`);
     const post = (await send(agent, port, "POST", "/echo", [Buffer.from("hello")])).body.toString();
     if (!post.startsWith("POST /echo|")) throw new Error(`${name}: POST gave ${post}`);
   } finally {

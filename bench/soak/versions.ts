@@ -61,7 +61,7 @@ export class Versions implements AsyncDisposable {
   check({ status, headers, body }: LoadAnswer, { path }: LoadRequest, connection: number): string | null {
     if (status !== 200) return `status ${status}: ${body}`;
     const [side, slot] = headers.get("x-version")?.split(" ") ?? [];
-    if (!path.startsWith(`/${side}/`)) return `wrong route: ${side} answered ${path}`;
+    if (!path.startsWith(`/${side}/`)) return `wrong route: ${side} answered ${path.split("/")[1]}`;
     if (body.length !== bodyBytes) return `${body.length} bytes`;
     // The newest version of that slot; what is older is either so or, by the ring's length, never in force any more.
     const version = this.written - ((((this.written - Number(slot)) % ringSize) + ringSize) % ringSize);
