@@ -11,7 +11,8 @@ import { startCollector, type Collector } from "../support/otlp-collector.ts";
 import { startNaru, type RunningNaru } from "./support/run-naru.ts";
 import { gatewayYaml, openWorkspace, readText, startOrigin } from "./support/workspace.ts";
 
-const ports = ["--listen", "80=127.0.0.1:0", "--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
+const anyPorts = ["--listen", "80=127.0.0.1:0", "--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
+const ports = [...anyPorts, "--drain-delay-seconds", "0"];
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const parentId = "b7ad6b7169203331";
 
