@@ -26,7 +26,7 @@ export interface FlagOption extends OptionBase {
 
 /** `--name VALUE`. */
 export interface ValueOption extends OptionBase {
-  readonly kind: "text" | "port" | "seconds" | "path" | "threads" | "limit" | "percent";
+  readonly kind: "text" | "port" | "seconds" | "path" | "threads" | "limit" | "percent" | "bytes";
   /** How help shows the value, e.g. `PORT`. */
   readonly placeholder: string;
   readonly repeatable?: boolean;

@@ -4,6 +4,7 @@
 import { defaultTraffic, escapedSlashActions, pathNormalizations, underscoreActions } from "../model/index.ts";
 import type { CommandSpec, OptionSpec, PositionalSpec } from "./command.ts";
 import { demoCommand } from "./demo-command.ts";
+import { transportOptions } from "./transport-options.ts";
 
 const paths: PositionalSpec = {
   placeholder: "PATH",
@@ -211,6 +212,7 @@ const serving: readonly OptionSpec[] = [
   },
   pathNormalization,
   escapedSlashes,
+  ...transportOptions,
   help,
 ];
 

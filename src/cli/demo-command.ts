@@ -2,6 +2,7 @@
 // The options of `naru demo`, as data; a row of the table in commands.ts.
 
 import type { CommandSpec } from "./command.ts";
+import { transportOptions } from "./transport-options.ts";
 
 export const demoCommand: CommandSpec = {
   name: "demo",
@@ -68,6 +69,7 @@ export const demoCommand: CommandSpec = {
       default: "warning",
       description: "Least severe messages to log",
     },
+    ...transportOptions,
     { kind: "flag", name: "help", short: "h", description: "Show this help" },
   ],
   examples: [

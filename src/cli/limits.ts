@@ -39,9 +39,13 @@ export function limitRows(): readonly { readonly left: string; readonly right: s
 
 function readValue(spec: LimitSpec, text: string): number | null {
   if (spec.unit === "seconds") return /^\d{1,6}(?:\.\d{1,3})?$/.test(text) ? Number(text) : null;
+  return spec.unit === "count" && !/^\d+$/.test(text) ? null : readBytes(text);
+}
+
+/** `65536`, `64Ki`, `8Mi`; null when it is no such number. */
+export function readBytes(text: string): number | null {
   const match = /^(\d{1,15})((?:[KMG]i)?)$/.exec(text);
-  if (match === null || (spec.unit === "count" && match[2] !== "")) return null;
-  return Number(match[1]) * byteUnits[match[2]!]!;
+  return match === null ? null : Number(match[1]) * byteUnits[match[2]!]!;
 }
 
 function rangeText({ unit, min, max, zero }: LimitSpec): string {

@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { parsePort, suggestWord } from "../core/index.ts";
 import type { LimitName } from "../model/index.ts";
 import { usageError, type CommandSpec, type OptionSpec } from "./command.ts";
-import { readLimit } from "./limits.ts";
+import { readBytes, readLimit } from "./limits.ts";
 
 /** What help is asked for: the limits, a command, or null = all in short. */
 export type HelpTopic = "limits" | CommandSpec | null;
@@ -66,6 +66,11 @@ export class OptionValues {
   /** Of a port, seconds or percent option with a default; already checked. */
   number(name: string): number {
     return Number(this.text(name));
+  }
+
+  /** Of a bytes option with a default; already checked. */
+  bytes(name: string): number {
+    return readBytes(this.text(name))!;
   }
 
   /** Of --limit: by name, in the limit's unit; the last one of a name counts. Already checked. */
@@ -170,6 +175,9 @@ export function placeholderOf(spec: OptionSpec): string {
 }
 
 const maxThreads = 256;
+/** Of a bytes option. */
+const minBytes = 2 ** 20;
+const maxBytes = 2 ** 29;
 
 /** What is wrong with a value, or null. */
 function faultOf(spec: OptionSpec, value: string): string | null {
@@ -180,6 +188,12 @@ function faultOf(spec: OptionSpec, value: string): string | null {
       return /^\d{1,6}(?:\.\d{1,3})?$/.test(value) ? null : "seconds are a number like 45 or 0.5";
     case "percent":
       return /^\d{1,3}(?:\.\d{1,6})?$/.test(value) && Number(value) <= 100 ? null : "must be a number from 0 to 100";
+    case "bytes": {
+      const bytes = readBytes(value);
+      return bytes !== null && bytes >= minBytes && bytes <= maxBytes
+        ? null
+        : "must be bytes from 1Mi to 512Mi, e.g. 8Mi";
+    }
     case "threads":
       return value === "auto" || (/^[1-9]\d{0,2}$/.test(value) && Number(value) <= maxThreads)
         ? null

@@ -45,7 +45,7 @@ export async function runDemo(values: OptionValues, context: CommandContext): Pr
   const files = openFiles(options, display, cleanUp);
 
   const ports = await choosePorts(values, (text) => terminal.err(`naru: ${text}\n`));
-  const serveOptions = demoServeOptions(files.paths, ports, options.logLevel);
+  const serveOptions = demoServeOptions(files.paths, ports, options);
   const log = { writeLog: (line: string) => display.log(line), colour: terminal.errColour };
   const serving = await startServing(serveOptions, { ...log, onQuit });
   cleanUp.defer(() => serving.stop());

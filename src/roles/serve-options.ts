@@ -14,6 +14,7 @@ import {
 import type { LogLevel } from "../telemetry/port.ts";
 import { identityFrom } from "./identity.ts";
 import { tracingOptionsFrom, type TracingOptions } from "./tracing-options.ts";
+import { transportOptionsFrom, type TransportOptions } from "./transport-choice.ts";
 
 export interface ServeOptions {
   /** Files and directories of resources; watched. */
@@ -43,6 +44,7 @@ export interface ServeOptions {
   /** How long requests in flight may take to finish after that. */
   readonly drainMs: number;
   readonly traffic: TrafficOptions;
+  readonly transport: TransportOptions;
 }
 
 /** Reads the options that all serving commands share. The mesh is off unless the command has --mesh-port. */
@@ -82,5 +84,6 @@ export function serveOptionsFrom(
       pathNormalization: values.text("path-normalization") as PathNormalization,
       escapedSlashes: values.text("escaped-slashes") as EscapedSlashAction,
     },
+    transport: transportOptionsFrom(values, process.env),
   };
 }

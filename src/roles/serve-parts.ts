@@ -21,6 +21,7 @@ import { connectionBudget } from "./connection-budget.ts";
 import { LoopWatch } from "./loop-watch.ts";
 import type { ServeOptions } from "./serve-options.ts";
 import { systemDeps } from "./system-deps.ts";
+import { chooseTransport, createTransport, transportSample, type TransportChoice } from "./transport-choice.ts";
 import { versionInfo } from "./version.ts";
 
 export interface ServeDeps {
@@ -45,6 +46,8 @@ interface DataPlaneParts {
   readonly loopWatch: LoopWatch | null;
   /** Brings what the data plane says about itself up to date; null = it always is. */
   readonly refresh: (() => Promise<void>) | null;
+  /** Last of all, when the data plane has stopped. */
+  readonly closeTransport: () => Promise<void>;
 }
 
 export interface Parts extends DataPlaneParts {
@@ -54,6 +57,7 @@ export interface Parts extends DataPlaneParts {
   readonly metrics: StoredRequestMetrics;
   /** null = tracing is off. */
   readonly spans: SpanExporter | null;
+  readonly transport: TransportChoice;
 }
 
 /** What both kinds of data plane are made from. */
@@ -65,6 +69,7 @@ interface Base {
   readonly metrics: StoredRequestMetrics;
   readonly registry: MetricsRegistry;
   readonly spans: SpanExporter | null;
+  readonly transport: TransportChoice;
 }
 
 /** Where SO_REUSEPORT spreads connections; elsewhere Node refuses it. */
@@ -73,7 +78,7 @@ const canSharePorts = ["linux", "freebsd"].includes(process.platform);
 /** Series of request metrics before new label sets are lumped together. */
 const maxMetricSeries = 10_000;
 
-/** Throws CliError when the access log cannot be opened. */
+/** Throws CliError when the access log cannot be opened, or the transport that was asked for cannot be had. */
 export async function createParts(options: ServeOptions, deps: ServeDeps): Promise<Parts> {
   const { logLevel: level, logFormat: format } = options;
   const system = systemDeps();
@@ -81,13 +86,16 @@ export async function createParts(options: ServeOptions, deps: ServeDeps): Promi
   const logger = createLogger({ level, format, colour: deps.colour, write: deps.writeLog, clock });
   const registry = new MetricsRegistry();
   const metrics = createRequestMetrics(registry, { maxSeries: maxMetricSeries });
+  const transport = chooseTransport(options.transport);
+  logger.info("transport chosen", { transport: transport.name, reason: transport.reason });
+  registry.addSource(() => [transportSample(transport)]);
   const spans = await startTracing(options, logger, clock);
-  const base = { options, deps, system, logger, registry, metrics, spans };
+  const base = { options, deps, system, logger, registry, metrics, spans, transport };
   try {
     const parts = options.concurrency === 1 ? onThisThread(base) : await onWorkers(base);
     registry.addSource(() => parts.dataPlane.samples());
     if (spans !== null) registry.addSource(spans.samples);
-    return { clock, logger, registry, metrics, spans, ...parts };
+    return { clock, logger, registry, metrics, spans, transport, ...parts };
   } catch (error) {
     await spans?.close();
     throw error;
@@ -104,15 +112,17 @@ async function startTracing(options: ServeOptions, logger: RootLogger, clock: Cl
 }
 
 /** The usual case on small machines: no second heap, no message, no shared memory. */
-function onThisThread({ options, system, logger, metrics, registry, spans }: Base): DataPlaneParts {
+function onThisThread({ options, system, logger, metrics, registry, spans, transport: choice }: Base): DataPlaneParts {
   const sink = openSink(options, logger, system.clock);
   const accessLog =
     options.accessLog === null || sink === null
       ? null
       : createAccessLog({ format: options.accessLog.format, clock: system.clock, sink });
+  const transport = createTransport(choice, logger);
   const dataPlane = createDataPlane(
     {
       ...system,
+      transport,
       logger: logger.child("proxy"),
       metrics,
       accessLog,
@@ -124,10 +134,10 @@ function onThisThread({ options, system, logger, metrics, registry, spans }: Bas
   if (accessLog !== null) registry.addSource(accessLog.samples);
   const loopWatch = new LoopWatch(system.clock, logger);
   registry.addSource(() => loopWatch.samples());
-  return { dataPlane, accessLog, loopWatch, refresh: null };
+  return { dataPlane, accessLog, loopWatch, refresh: null, closeTransport: () => transport.close() };
 }
 
-async function onWorkers({ options, deps, system, logger, metrics, spans }: Base): Promise<DataPlaneParts> {
+async function onWorkers({ options, deps, system, logger, metrics, spans, transport }: Base): Promise<DataPlaneParts> {
   const { createWorkerPool, SinkQueue, startWorker } = await import("./workers/index.ts");
   const sink = openSink(options, logger, system.clock);
   const accessLog = sink === null ? null : new SinkQueue(sink);
@@ -147,6 +157,7 @@ async function onWorkers({ options, deps, system, logger, metrics, spans }: Base
       options: toldOptions(options, logger),
       accessLogFormat: options.accessLog?.format ?? null,
       traceSamplingPercent: options.tracing?.samplingPercent ?? null,
+      transport,
       maxSeries: maxMetricSeries,
       logFormat: options.logFormat,
       logColour: deps.colour,
@@ -156,7 +167,9 @@ async function onWorkers({ options, deps, system, logger, metrics, spans }: Base
     reopen: () => pool.flushAccessLog().then(() => accessLog.reopen()),
     close: () => accessLog.close(),
   };
-  return { dataPlane: pool, accessLog: log, loopWatch: null, refresh: () => pool.refresh() };
+  // Each worker has a transport of its own, and closes it.
+  const closeTransport = () => Promise.resolve();
+  return { dataPlane: pool, accessLog: log, loopWatch: null, refresh: () => pool.refresh(), closeTransport };
 }
 
 type ToldOptions = ServeOptions["traffic"] &

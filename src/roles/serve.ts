@@ -11,6 +11,7 @@ import {
   createAdminServer,
   type AdminOptions,
   type AdminServer,
+  type ConfigView,
   type Readiness,
   type RequestTotals,
   type RootLogger,
@@ -185,6 +186,7 @@ class Server implements Serving {
     await this.#parts.spans?.close();
     await this.#adminServer?.close();
     await this.#parts.accessLog?.close();
+    await this.#parts.closeTransport();
     this.logger.info("stopped");
   }
 
@@ -196,7 +198,7 @@ class Server implements Serving {
       logger,
       registry,
       version: versionInfo().version,
-      config: () => ({ routing: this.#routing, endpoints: this.#endpoints, problems: this.#problems }),
+      config: () => this.#configView(),
       listeners: () => dataPlane.listeners(),
       clusters: () => dataPlane.clusters(),
       routes: { text: () => renderRoutes(routes(), null, (title) => title), data: () => routes().map(routeData) },
@@ -208,6 +210,16 @@ class Server implements Serving {
     };
     this.#adminServer = createAdminServer(deps, this.#options);
     this.admin = await this.#adminServer.listen();
+  }
+
+  #configView(): ConfigView {
+    const { name, reason } = this.#parts.transport;
+    return {
+      routing: this.#routing,
+      endpoints: this.#endpoints,
+      problems: this.#problems,
+      transport: { name, reason },
+    };
   }
 
   #drainOnRequest(): void {

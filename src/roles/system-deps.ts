@@ -7,16 +7,15 @@ import { getHeapStatistics } from "node:v8";
 import { randomFillSync } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { systemClock, systemCodeOf } from "../core/index.ts";
-import { createNodeTransport, type DataPlaneDeps } from "../proxy/index.ts";
+import type { DataPlaneDeps } from "../proxy/index.ts";
 
-type SystemDeps = Pick<DataPlaneDeps, "transport" | "clock" | "random" | "resolveHost" | "fillRandom" | "readMemory">;
+type SystemDeps = Pick<DataPlaneDeps, "clock" | "random" | "resolveHost" | "fillRandom" | "readMemory">;
 
-/** Sockets, time, chance, names and memory. */
+/** Time, chance, names and memory. */
 export function systemDeps(): SystemDeps {
   const processLimit = memoryOfProcess();
   let processUsed = 0;
   return {
-    transport: createNodeTransport(),
     clock: systemClock,
     random: Math.random,
     resolveHost: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),

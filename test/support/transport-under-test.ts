@@ -25,6 +25,9 @@ export interface TransportKind {
   readonly unavailable: () => string | null;
 }
 
+/** NARU_URING_CHECK=1: the uring transport asserts its invariants. */
+export const uringCheck = process.env["NARU_URING_CHECK"] === "1";
+
 /** All there are; the contract suite runs over each. */
 export const transportKinds: readonly TransportKind[] = [
   { name: "node", create: () => createNodeTransport(), unavailable: () => null },
@@ -35,8 +38,7 @@ export const transportKinds: readonly TransportKind[] = [
 export const transportUnderTest: TransportKind = kindOf(process.env["NARU_TEST_TRANSPORT"]);
 
 function createUring(): Transport {
-  const check = process.env["NARU_URING_CHECK"] === "1";
-  return createUringTransport({ clock: systemClock }, { ...defaultUringOptions, check });
+  return createUringTransport({ clock: systemClock }, { ...defaultUringOptions, check: uringCheck });
 }
 
 function whyNoUring(): string | null {

@@ -8,6 +8,7 @@ import { messageOf } from "../../core/index.ts";
 import { defaultTraffic, unknownWorkload, type ProxyIdentity } from "../../model/index.ts";
 import type { LogLevel } from "../../telemetry/port.ts";
 import type { ServeOptions } from "../serve-options.ts";
+import { transportOptionsFrom, type TransportOptions } from "../transport-choice.ts";
 
 /** A demo is for this machine: none of its ports is open to the network. */
 const bindHost = "127.0.0.1";
@@ -32,6 +33,7 @@ export interface DemoOptions {
   readonly exitAfterMs: number | null;
   readonly quiet: boolean;
   readonly logLevel: LogLevel;
+  readonly transport: TransportOptions;
 }
 
 const maxRequestsPerSecond = 1000;
@@ -50,6 +52,7 @@ export function demoOptionsFrom(values: OptionValues): DemoOptions {
     exitAfterMs: exitAfter === null ? null : Number(exitAfter) * 1000,
     quiet: values.flag("quiet"),
     logLevel: values.text("log-level") as LogLevel,
+    transport: transportOptionsFrom(values, process.env),
   };
 }
 
@@ -92,7 +95,11 @@ export async function choosePorts(values: OptionValues, tellTaken: (text: string
 }
 
 /** The example's configuration on these ports. */
-export function demoServeOptions(paths: readonly string[], ports: DemoPorts, logLevel: LogLevel): ServeOptions {
+export function demoServeOptions(
+  paths: readonly string[],
+  ports: DemoPorts,
+  { logLevel, transport }: DemoOptions,
+): ServeOptions {
   return {
     paths,
     concurrency: 1,
@@ -111,6 +118,7 @@ export function demoServeOptions(paths: readonly string[], ports: DemoPorts, log
     drainDelayMs: 0,
     drainMs,
     traffic: defaultTraffic,
+    transport,
   };
 }
 

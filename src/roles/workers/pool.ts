@@ -31,7 +31,7 @@ export interface WorkerPoolDeps {
   readonly start: (setup: WorkerSetup) => Worker;
 }
 
-type SharedSetup = "threads" | "options" | "accessLogFormat" | "traceSamplingPercent" | "maxSeries";
+type SharedSetup = "threads" | "options" | "accessLogFormat" | "traceSamplingPercent" | "transport" | "maxSeries";
 
 export interface WorkerPoolOptions extends Pick<WorkerSetup, SharedSetup> {
   readonly logFormat: "text" | "json";
@@ -217,7 +217,8 @@ class Pool implements WorkerPool {
 
   #startWorker(seat: Seat): WorkerHandle {
     const { logger, metrics, start, clock } = this.#deps;
-    const { threads, options, accessLogFormat, traceSamplingPercent, maxSeries, logFormat, logColour } = this.#options;
+    const { threads, options, accessLogFormat, traceSamplingPercent, transport, maxSeries, logFormat, logColour } =
+      this.#options;
     // The scope's level is the one to begin with; asking for the scope makes it known here, where levels are changed.
     const { scope } = logger.child("proxy");
     const level = logger.levels()[scope] ?? "info";
@@ -228,6 +229,7 @@ class Pool implements WorkerPool {
       options,
       accessLogFormat,
       traceSamplingPercent,
+      transport,
       log: { level, format: logFormat, colour: logColour },
       maxSeries,
       seriesMemory,

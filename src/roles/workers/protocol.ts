@@ -12,6 +12,7 @@ import type {
   Sample,
   SpanRecord,
 } from "../../telemetry/port.ts";
+import type { TransportChoice } from "../transport-choice.ts";
 
 /** What a worker is started with. */
 export interface WorkerSetup {
@@ -24,6 +25,8 @@ export interface WorkerSetup {
   readonly accessLogFormat: "text" | "json" | null;
   /** null = tracing is off. */
   readonly traceSamplingPercent: number | null;
+  /** Each worker makes its own. */
+  readonly transport: TransportChoice;
   readonly log: { readonly level: LogLevel; readonly format: "text" | "json"; readonly colour: boolean };
   readonly maxSeries: number;
   readonly seriesMemory: SharedArrayBuffer;

@@ -4,7 +4,13 @@
 
 import { parentPort, workerData, type MessagePort } from "node:worker_threads";
 import { systemClock } from "../../core/index.ts";
-import { createDataPlane, defaultDataPlaneOptions, LimitView, type DataPlane } from "../../proxy/index.ts";
+import {
+  createDataPlane,
+  defaultDataPlaneOptions,
+  LimitView,
+  type DataPlane,
+  type DataPlaneDeps,
+} from "../../proxy/index.ts";
 import {
   createAccessLog,
   createLogger,
@@ -17,6 +23,7 @@ import {
 } from "../../telemetry/recording.ts";
 import type { SpanRecord } from "../../telemetry/port.ts";
 import { systemDeps } from "../system-deps.ts";
+import { createTransport } from "../transport-choice.ts";
 import { mainThread, positionOf, watchEventLoops } from "./heartbeat.ts";
 import type { FromWorker, ToWorker, WorkerAnswer, WorkerRequest, WorkerSetup } from "./protocol.ts";
 
@@ -31,6 +38,7 @@ class DataPlaneWorker {
   readonly #sink: PortSink;
   readonly #accessLog: BufferedAccessLog | null;
   readonly #spans: SpanBatches | null;
+  readonly #transport: DataPlaneDeps["transport"];
   readonly #dataPlane: DataPlane;
 
   constructor(setup: WorkerSetup, port: MessagePort) {
@@ -47,9 +55,11 @@ class DataPlaneWorker {
     this.#spans = samplingPercent === null ? null : new SpanBatches(systemClock, sendSpans);
     const onSeries: ConstructorParameters<typeof SeriesRecorder>[2] = (row, labels) =>
       this.#post({ kind: "series", row, labels });
+    this.#transport = createTransport(setup.transport, this.#logger);
     this.#dataPlane = createDataPlane(
       {
         ...systemDeps(),
+        transport: this.#transport,
         logger: this.#logger.child("proxy"),
         metrics: new SeriesRecorder(maxSeries, openSharedRows(setup.seriesMemory), onSeries),
         accessLog: this.#accessLog,
@@ -133,6 +143,7 @@ class DataPlaneWorker {
         await this.#dataPlane.stop();
         this.#spans?.flush();
         await this.#accessLog?.close();
+        await this.#transport.close();
         return 0;
     }
   }

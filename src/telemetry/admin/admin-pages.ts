@@ -16,6 +16,8 @@ export interface ConfigView {
   readonly routing: RoutingSnapshot | null;
   readonly endpoints: EndpointSnapshot | null;
   readonly problems: readonly Problem[];
+  /** What moves the bytes, and why. */
+  readonly transport: { readonly name: string; readonly reason: string };
 }
 
 /** Envoy's server states. Traffic may come exactly when LIVE. */
@@ -52,7 +54,7 @@ export function adminEndpoints(deps: AdminDeps, startedMs: number): readonly End
   const { clock, version, config, readiness } = deps;
   return [
     viewEndpoint("/clusters", "Upstream clusters, their endpoints and counters", clustersView(deps.clusters)),
-    read("/config_dump", "Routing, endpoints and problems in force, as JSON", () => jsonReply(config())),
+    read("/config_dump", "Routing, endpoints, problems and transport in force, as JSON", () => jsonReply(config())),
     act("/drain_listeners", "Stop accepting connections and finish what runs", deps.drainListeners),
     viewEndpoint("/listeners", "Where this process listens", listenersView(deps.listeners)),
     loggingEndpoint(deps.logger),

@@ -5,6 +5,8 @@ import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Readable } from "node:stream";
 
+import { transportUnderTest, uringCheck } from "../../support/transport-under-test.ts";
+
 const entry = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
 
 /** Samples as relative paths from `samplesFolder`, so that no output contains a machine's own path. */
@@ -28,11 +30,11 @@ export interface RunningNaru {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Starts `naru ARGS` in the samples' folder. Disposing kills it. */
+/** Starts `naru ARGS` in the samples' folder, on the transport under test when it serves. Disposing kills it. */
 export function startNaru(args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningNaru {
-  const child = spawn(process.execPath, [entry, ...args], {
+  const child = spawn(process.execPath, [entry, ...args, ...transportArgs(args)], {
     cwd: samplesFolder,
-    env: { PATH: process.env["PATH"] ?? "", ...env },
+    env: { PATH: process.env["PATH"] ?? "", ...(uringCheck ? { NARU_URING_CHECK: "1" } : {}), ...env },
     stdio: ["ignore", "pipe", "pipe"],
     // No child outlives a test that hangs.
     signal: AbortSignal.timeout(25_000),
@@ -56,6 +58,14 @@ export function startNaru(args: readonly string[], env: Readonly<Record<string, 
       await ended;
     },
   };
+}
+
+/** Of commands that serve, unless they are told already. */
+function transportArgs([command = "", ...rest]: readonly string[]): readonly string[] {
+  const { name } = transportUnderTest;
+  const serves = ["gateway", "up", "demo"].includes(command);
+  if (name === "node" || !serves || rest.some((arg) => /^(?:--transport|--help$|-h$)/.test(arg))) return [];
+  return ["--transport", name];
 }
 
 /** Runs `naru ARGS` to its end. */

@@ -7,6 +7,7 @@ import { join } from "node:path";
 
 import { defaultTraffic, unknownWorkload } from "../../../src/model/index.ts";
 import { startServing, type Serving } from "../../../src/roles/serve.ts";
+import { transportUnderTest, uringCheck } from "../../support/transport-under-test.ts";
 
 export interface GatewayFiles extends AsyncDisposable {
   readonly folder: string;
@@ -59,6 +60,7 @@ export function startGateway(folder: string, log: string[], concurrency = 1): Pr
       logLevel: "info",
       logFormat: "text",
       traffic: defaultTraffic,
+      transport: { wanted: transportUnderTest.name, uringBufferBytes: 2 ** 20, uringCheck },
       takeOver: false,
       drainDelayMs: 0,
       drainMs: 1_000,

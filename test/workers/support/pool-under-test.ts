@@ -18,6 +18,7 @@ import { FakeClock } from "../../support/fake-clock.ts";
 import { seededRandom } from "../../support/load.ts";
 import { defaultCluster, endpoint, eventually, route, webCluster } from "../../support/proxy-under-test.ts";
 import { connectRaw, type RawPeer } from "../../support/raw-peer.ts";
+import { transportUnderTest, uringCheck } from "../../support/transport-under-test.ts";
 
 export interface PoolSetup {
   readonly threads?: number;
@@ -92,6 +93,13 @@ export class PoolUnderTest implements AsyncDisposable {
         },
         accessLogFormat: "json",
         traceSamplingPercent: null,
+        transport: {
+          wanted: transportUnderTest.name,
+          name: transportUnderTest.name,
+          reason: "under test",
+          uringBufferBytes: 2 ** 20,
+          uringCheck,
+        },
         maxSeries: 100,
         logFormat: "text",
         logColour: false,

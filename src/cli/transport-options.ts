@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options of every command that serves about the transport, as data.
+
+import type { OptionSpec } from "./command.ts";
+
+/** What moves the bytes, and how much memory it may take. */
+export const transportOptions: readonly OptionSpec[] = [
+  {
+    kind: "choice",
+    name: "transport",
+    choices: ["auto", "uring", "node"],
+    default: "auto",
+    description: "What moves the bytes: io_uring (Linux 6.1 or newer), Node's own sockets, or what naru thinks best",
+  },
+  {
+    kind: "bytes",
+    name: "uring-buffers",
+    placeholder: "BYTES",
+    default: "8Mi",
+    description: "With io_uring, the memory of each thread for what is received, e.g. 16Mi",
+  },
+];

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// --transport: what runs, why, and where an operator sees it; what happens where it cannot.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { get, type IncomingMessage } from "node:http";
+import { text } from "node:stream/consumers";
+import { test } from "node:test";
+
+import { exitCodes } from "../../src/cli/index.ts";
+import { chooseTransport, type TransportOptions } from "../../src/roles/transport-choice.ts";
+import { requireTransport } from "../support/requires.ts";
+import { transportKinds } from "../support/transport-under-test.ts";
+import { runNaru, startNaru } from "./support/run-naru.ts";
+import { gatewayYaml, openWorkspace, startOrigin } from "./support/workspace.ts";
+
+const anyPorts = ["--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
+const wanting = (wanted: TransportOptions["wanted"]): TransportOptions => ({
+  wanted,
+  uringBufferBytes: 2 ** 20,
+  uringCheck: false,
+});
+const forbidden = () => ({ available: false, reason: "kernel.io_uring_disabled is 2" }) as const;
+
+for (const kind of transportKinds) {
+  for (const concurrency of ["1", "2"]) {
+    test(`--transport ${kind.name} with ${concurrency} threads serves, and says so everywhere`, async (t) => {
+      if (!requireTransport(t, kind)) return;
+      await using origin = await startOrigin((_request, response) => void response.end("hello"));
+      await using workspace = await openWorkspace();
+      await workspace.write("shop.yaml", gatewayYaml(origin.port, "/shop"));
+      const ports = ["--listen", "80=127.0.0.1:0", "--mesh-port", "0", ...anyPorts];
+      const transport = ["--transport", kind.name, "--uring-buffers", "1Mi", "--concurrency", concurrency];
+      await using naru = startNaru(["up", "-f", workspace.folder, ...ports, ...transport]);
+      const [, admin] = await naru.waitFor("stdout", /(http:\S+)\s+admin pages/);
+      const [, stats] = await naru.waitFor("stdout", /(http:\S+)stats\/prometheus/);
+      const [, gateway] = await naru.waitFor("stdout", /(http:\S+)\s+gateway port/);
+      await naru.waitFor("stderr", new RegExp(`transport chosen.*transport=${kind.name}.*reason="asked for"`));
+      const request = { headers: { host: "shop.example", connection: "close" } };
+      const [response] = (await once(get(`${gateway}shop/cart`, request), "response")) as [IncomingMessage];
+      assert.equal(response.statusCode, 200);
+      assert.equal(await text(response), "hello");
+      const dump = (await (await fetch(`${admin}config_dump`)).json()) as { readonly transport: unknown };
+      assert.deepEqual(dump.transport, { name: kind.name, reason: "asked for" });
+      const metrics = await (await fetch(`${stats}stats/prometheus`)).text();
+      assert.match(metrics, new RegExp(`^naru_transport_info\\{transport="${kind.name}",reason="asked for"\\} 1$`, "m"));
+      naru.process.kill("SIGINT");
+      const { code, stderr } = await naru.ended;
+      assert.equal(code, 0, stderr);
+    });
+  }
+}
+
+test("auto never fails: without io_uring it is node, and so it is until io_uring is ready to be the default", () => {
+  const { name, reason } = chooseTransport(wanting("auto"), forbidden);
+  assert.equal(name, "node");
+  assert.notEqual(reason, "");
+  assert.equal(chooseTransport(wanting("auto"), () => ({ available: true })).name, "node");
+});
+
+test("what is asked for is taken, and nothing is probed for node", () => {
+  assert.equal(chooseTransport(wanting("uring"), () => ({ available: true })).name, "uring");
+  const { name } = chooseTransport(wanting("node"), () => assert.fail("probed"));
+  assert.equal(name, "node");
+});
+
+test("io_uring that was asked for and cannot be had is an error that says what to do", () => {
+  assert.throws(() => chooseTransport(wanting("uring"), forbidden), {
+    name: "CliError",
+    exitCode: exitCodes.failure,
+    message: "--transport uring is not possible here: kernel.io_uring_disabled is 2",
+    hint: /--transport node/,
+  });
+});
+
+test("nonsense is refused", async () => {
+  for (const [args, message] of [
+    [["--transport", "epoll"], /--transport epoll: must be one of auto, uring, node/],
+    [["--uring-buffers", "1Ki"], /--uring-buffers 1Ki: must be bytes from 1Mi to 512Mi/],
+    [["--uring-buffers", "many"], /--uring-buffers many: must be bytes/],
+  ] as const) {
+    const { code, stderr } = await runNaru(["gateway", "-f", "bookinfo", ...args]);
+    assert.equal(code, 2);
+    assert.match(stderr, message);
+  }
+});
