@@ -6,8 +6,8 @@ import { createServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
 import { suite, test } from "node:test";
 
-import { endOfHead, get, ok } from "../support/messages.ts";
-import { eventually } from "../support/proxy-under-test.ts";
+import { answer, endOfHead, get, ok } from "../support/messages.ts";
+import { defaultAction, eventually, route } from "../support/proxy-under-test.ts";
 import { assertReset, connectRaw, RawOrigin, type RawPeer } from "../support/raw-peer.ts";
 import { closeAll, startPool } from "./support/pool-under-test.ts";
 
@@ -178,6 +178,42 @@ suite("limits of a cluster on two worker threads", () => {
     for (let index = 0; index < 3; index++) (await origin.connection()).send(ok("hello"));
     for (const client of last.slice(0, 3)) await client.takeThrough("hello");
     await closeAll([...again, ...last]);
+  });
+});
+
+suite("queues and retries of a cluster on two worker threads", () => {
+  test("maxPendingRequests: the queues of both are one", async () => {
+    await using origin = await RawOrigin.start();
+    await using run = await startPool({ origin: origin.port, cluster: { maxConnections: 1, maxPendingRequests: 2 } });
+    const clients = await run.connectToAll(4);
+    for (const client of clients) client.send(get());
+    const upstream = await origin.connection();
+    await waitFor(run, () => run.sample("naru_replies_total") === clients.length - 3);
+    assert.equal(run.sample("naru_upstream_requests_pending"), 2);
+    assert.equal(origin.accepted, 1);
+    const refused = () => clients.filter(({ received }) => received.endsWith("overflow")).length;
+    await eventually(() => refused() === clients.length - 3, "the others are refused");
+    upstream.reset();
+    await closeAll(clients);
+  });
+
+  test("maxRetries: of all failures at once one is tried again", async () => {
+    await using origin = await RawOrigin.start();
+    const retries = { ...defaultAction.retries, attempts: 1, on: ["5xx"] as const };
+    const routes = [route({ uri: { kind: "prefix", value: "/" } }, { retries })];
+    await using run = await startPool({ origin: origin.port, cluster: { maxRetries: 1 }, routes });
+    const clients = await run.connectToAll(4);
+    for (const client of clients) client.send(get());
+    const upstreams = await Promise.all(clients.map(() => origin.connection()));
+    for (const upstream of upstreams) upstream.send(answer(503, "Connection: close\r\n"));
+    const failed = () => clients.filter(({ received }) => received.startsWith("HTTP/1.1 503 Status")).length;
+    await eventually(() => failed() === clients.length - 1, "all but one are told");
+    (await origin.connection()).send(ok("hello"));
+    await eventually(() => clients.some(({ received }) => received.endsWith("hello")), "that one is served");
+    await run.pool.refresh();
+    assert.equal(run.sample("naru_retries_total"), 1);
+    assert.equal(origin.accepted, clients.length + 1);
+    await closeAll(clients);
   });
 });
 
