@@ -3,6 +3,7 @@
 
 export { EventLoop } from "./event-loop.ts";
 export { openLibc, type Libc } from "./libc.ts";
+export { trimMemory } from "./memory.ts";
 export { familyOf, type SocketAddress } from "./socket-address.ts";
 export { Sockets, type BindOptions } from "./sockets.ts";
 export { systemError, type SystemError } from "./system-error.ts";

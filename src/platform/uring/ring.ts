@@ -22,6 +22,7 @@ const closeOnExec = 0o2000000;
 /** Per entry: a sockaddr, which the kernel copies when it takes the entry. */
 const addressSlotBytes = 128;
 const timedArgBytes = 24;
+const timedArgSize = BigInt(timedArgBytes);
 const dontWait = 0x40;
 const pollIn = 0x01;
 const pollOut = 0x04;
@@ -259,7 +260,7 @@ export class Ring {
       1,
       flags,
       address,
-      timedArgBytes,
+      timedArgSize,
     );
     return result < 0 ? this.#libc.resultOf(result) : result;
   }

@@ -68,7 +68,8 @@ export class UringThread {
   #later: SlotOwner[] = [];
   #laterNow: SlotOwner[] = [];
   #active = 0;
-  #scheduled = false;
+  /** The next turn. */
+  #next: NodeJS.Immediate | null = null;
   #loopPolled = false;
   #starved = false;
   #keepAlive: NodeJS.Timeout | null = null;
@@ -137,21 +138,18 @@ export class UringThread {
   }
 
   #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(this.#turn);
+    this.#next ??= setImmediate(this.#turn);
   }
 
   #run(): void {
-    this.#scheduled = false;
+    this.#next = null;
     if (this.#disposed) return;
     const { ring } = this;
     if (!this.#loopPolled) {
       this.#loopPolled = true;
       ring.pollReadable(this.#loop.fd, loopPollId, 0);
     }
-    const isBusy = this.#later.length > 0 || ring.ready > 0 || ring.overflowing || this.#active === 0;
-    const timeoutMs = isBusy ? 0 : this.#loop.timeoutMs();
+    const timeoutMs = this.#timeoutMs();
     ring.wait(timeoutMs);
     if (timeoutMs !== 0) this.#loop.updateTime();
     try {
@@ -159,6 +157,17 @@ export class UringThread {
     } finally {
       if (this.#active > 0 || this.#later.length > 0 || ring.queued > 0) this.#schedule();
     }
+  }
+
+  /** How long to wait: until the loop's next timer, and not at all when there is something to do here or there. */
+  #timeoutMs(): number {
+    if (this.#later.length > 0 || this.#active === 0 || this.ring.ready > 0 || this.ring.overflowing) return 0;
+    // Node keeps its loop from waiting while immediates are to come. Without ours, the loop tells of everything else.
+    const next = (this.#next = setImmediate(this.#turn));
+    next.unref();
+    const timeoutMs = this.#loop.timeoutMs();
+    next.ref();
+    return timeoutMs;
   }
 
   /** Works off a batch of completions, then what owners wanted done after it. */
