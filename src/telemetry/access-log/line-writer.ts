@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a line of the access log is put together, in bytes from the start: a log at full load would otherwise make two
-// dozen strings per exchange, and the garbage of that cost more than the formatting (docs/performance.md).
+// Where a line of the access log is put together, in bytes from the start: two dozen strings per exchange, made to be
+// copied once, cost several times as much (docs/performance.md).
 
 import { Buffer } from "node:buffer";
 
@@ -17,14 +17,17 @@ const maxRememberedBytes = 256;
 
 /** A text as it was written last: what exchanges have in common is a pointer comparison and a copy. */
 export class RememberedText {
+  /** Constant, and remembered with the text. */
+  readonly prefix: Buffer;
   readonly style: ValueStyle;
-  text: string | null = null;
-  length: number;
   readonly bytes: Buffer = Buffer.allocUnsafeSlow(maxRememberedBytes);
+  /** Of the bytes; 0 = nothing is remembered. */
+  length = 0;
+  text: string | null = null;
 
-  constructor(style: ValueStyle) {
+  constructor(prefix: Buffer, style: ValueStyle) {
+    this.prefix = prefix;
     this.style = style;
-    this.length = writers.copyBytes(style.missing, 0, style.missing.length, this.bytes, 0);
   }
 }
 
@@ -72,18 +75,22 @@ export class LineWriter {
     const out = this.bytes;
     let at = this.length;
     if (quotes.length > 0) out[at++] = quotes[0]!;
+    const from = at;
+    // Nearly always all of it is plain, so it is copied first and done again when it was not.
+    let special = 0;
     for (let index = start; index < end; index++) {
       const byte = bytes[index]!;
-      if (plain[byte] === 1) out[at++] = byte;
-      else at = style.escape(out, at, byte);
+      out[at++] = byte;
+      special |= plain[byte]! ^ 1;
     }
+    if (special !== 0) at = writeEscaped(bytes, start, end, style, out, from);
     if (quotes.length > 0) out[at++] = quotes[0]!;
     this.length = at;
   }
 
-  /** One value in its style that is often the one of the line before. */
+  /** One value, behind its prefix and in its style, that is often the one of the line before. */
   remembered(text: string | null, last: RememberedText): void {
-    if (text !== last.text) {
+    if (text !== last.text || last.length === 0) {
       this.#remember(text, last);
       return;
     }
@@ -93,6 +100,7 @@ export class LineWriter {
 
   #remember(text: string | null, last: RememberedText): void {
     const from = this.length;
+    this.raw(last.prefix);
     this.#text(text, last.style);
     const length = this.length - from;
     if (length > maxRememberedBytes) return;
@@ -126,4 +134,14 @@ export class LineWriter {
     this.bytes.copy(next, 0, 0, this.length);
     this.bytes = next;
   }
+}
+
+function writeEscaped(bytes: Buffer, start: number, end: number, style: ValueStyle, out: Buffer, at: number): number {
+  const { plain } = style;
+  for (let index = start; index < end; index++) {
+    const byte = bytes[index]!;
+    if (plain[byte] === 1) out[at++] = byte;
+    else at = style.escape(out, at, byte);
+  }
+  return at;
 }
