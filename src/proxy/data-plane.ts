@@ -80,7 +80,7 @@ class NodeDataPlane implements DataPlane {
     this.#options = options;
     this.#deadlines = new Deadlines(deps.clock);
     this.#coarse = new CoarseTime(deps.clock);
-    this.#overload = new Overload(deps.readMemory, options.memoryBytes, deps.logger);
+    this.#overload = new Overload(deps, options.memoryBytes, deps.logger);
     this.#descriptors = new Descriptors(options.descriptorsPerSide, deps.sharedLimits);
     this.#pipeline = new Pipeline(deps, options, {
       deadlines: this.#deadlines,

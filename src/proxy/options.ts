@@ -5,14 +5,14 @@ import type { Clock, Random } from "../core/index.ts";
 import { automaticConnections, defaultTraffic, type ProxyIdentity, type TrafficOptions } from "../model/index.ts";
 import type { AccessLog, Logger, RequestMetrics } from "../telemetry/port.ts";
 import type { CoarseTime } from "./coarse-time.ts";
-import type { MemoryUse, Overload } from "./overload.ts";
+import type { MemoryDeps, Overload } from "./overload.ts";
 import type { DataPlaneStats } from "./stats.ts";
 import type { TracingDeps } from "./tracing.ts";
 import type { Transport } from "./transport/transport.ts";
 import type { UpstreamPoolParts } from "./upstream-pool.ts";
 import type { SharedLimits } from "./usage.ts";
 
-export interface DataPlaneDeps {
+export interface DataPlaneDeps extends MemoryDeps {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
@@ -28,8 +28,6 @@ export interface DataPlaneDeps {
   readonly sharedLimits: SharedLimits | null;
   /** Fills with bytes nobody can guess; for request ids and trace ids. */
   readonly fillRandom: (bytes: Uint8Array) => void;
-  /** Asked once a second. */
-  readonly readMemory: () => MemoryUse;
 }
 
 /** What the stages of a data plane share. */

@@ -3,13 +3,18 @@
 
 import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
-import { getHeapStatistics } from "node:v8";
+import { getHeapStatistics, setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { randomFillSync } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { systemClock, systemCodeOf } from "../core/index.ts";
+import { trimMemory } from "../platform/index.ts";
 import type { DataPlaneDeps } from "../proxy/index.ts";
 
-type SystemDeps = Pick<DataPlaneDeps, "clock" | "random" | "resolveHost" | "fillRandom" | "readMemory">;
+type SystemDeps = Pick<
+  DataPlaneDeps,
+  "clock" | "random" | "resolveHost" | "fillRandom" | "readMemory" | "collectGarbage"
+>;
 
 /** Time, chance, names and memory. */
 export function systemDeps(): SystemDeps {
@@ -24,6 +29,12 @@ export function systemDeps(): SystemDeps {
       const { used_heap_size: heapUsed, heap_size_limit: heapLimit } = getHeapStatistics();
       processUsed = privateBytes() ?? processUsed;
       return { heapUsed, heapLimit, processUsed, processLimit };
+    },
+    collectGarbage() {
+      // Node offers this in no other way to a program that was not started with the flag.
+      setFlagsFromString("--expose-gc");
+      (runInNewContext("gc") as () => void)();
+      trimMemory();
     },
   };
 }

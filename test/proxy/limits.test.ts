@@ -454,6 +454,34 @@ suite("memory", () => {
     });
   }
 
+  test("what only waits for the garbage collector is not in use", async () => {
+    await using proxy = await startProxy({ routes: [] });
+    proxy.onCollectGarbage = () => (proxy.memory = enough);
+    for (let round = 0; round < 3; round++) {
+      proxy.memory = { ...enough, processUsed: 99 };
+      proxy.clock.advance(5_000);
+      assert.equal(proxy.sample("naru_overloaded"), 0);
+    }
+    assert.ok(!proxy.logs.some(({ message }) => message.startsWith("memory is")));
+  });
+
+  test("while requests are refused garbage is collected every five seconds, and what that frees ends it", async () => {
+    let collections = 0;
+    await using proxy = await startProxy({ routes: [] });
+    proxy.onCollectGarbage = () => collections++;
+    proxy.memory = { ...enough, processUsed: 99 };
+    proxy.clock.advance(1_000);
+    assert.equal(proxy.sample("naru_overloaded"), 1);
+    assert.equal(collections, 1);
+    proxy.clock.advance(4_000);
+    assert.equal(collections, 1);
+    proxy.clock.advance(11_000);
+    assert.equal(collections, 4);
+    proxy.onCollectGarbage = () => (proxy.memory = enough);
+    proxy.clock.advance(5_000);
+    assert.equal(proxy.sample("naru_overloaded"), 0);
+  });
+
   test("below 95 % nothing is refused", async () => {
     await using origin = await RawOrigin.start();
     await using proxy = await startProxy({ origins: [origin.port] });

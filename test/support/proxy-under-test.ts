@@ -73,6 +73,8 @@ export class ProxyUnderTest implements AsyncDisposable {
   readonly logs: { readonly level: string; readonly message: string; readonly fields: object }[] = [];
   /** What the data plane finds the next time it looks. */
   memory: ReturnType<DataPlaneDeps["readMemory"]> = { heapUsed: 1, heapLimit: 100, processUsed: 1, processLimit: 100 };
+  /** May make `memory` smaller. */
+  onCollectGarbage: () => void = () => undefined;
   readonly dataPlane: DataPlane;
   readonly #transport: DataPlaneDeps["transport"];
   readonly #setup: ProxySetup;
@@ -104,6 +106,7 @@ export class ProxyUnderTest implements AsyncDisposable {
           setup.resolveHost ?? (async (host) => (await lookup(host, { all: true })).map(({ address }) => address)),
         fillRandom: setup.fillRandom ?? ((bytes) => bytes.fill(0x5a)),
         readMemory: () => this.memory,
+        collectGarbage: () => this.onCollectGarbage(),
       },
       {
         ...defaultDataPlaneOptions,
