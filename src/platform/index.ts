@@ -2,6 +2,7 @@
 // What Node has no API for: raw sockets and io_uring, through node:ffi. Nothing outside this folder sees a pointer.
 
 export { EventLoop } from "./event-loop.ts";
+export { closeLeftFiles, createLedgerMemory, FileLedger } from "./file-ledger.ts";
 export { openLibc, type Libc } from "./libc.ts";
 export { trimMemory } from "./memory.ts";
 export { familyOf, type SocketAddress } from "./socket-address.ts";

@@ -6,6 +6,7 @@ import { loadFfi, type Ffi } from "./ffi.ts";
 
 const library = {
   mmap: { arguments: ["u64", "u64", "i32", "i32", "i32", "i64"], return: "u64" },
+  munmap: { arguments: ["u64", "u64"], return: "i32" },
   madvise: { arguments: ["u64", "u64", "i32"], return: "i32" },
   socket: { arguments: ["i32", "i32", "i32"], return: "i32" },
   bind: { arguments: ["i32", "pointer", "u32"], return: "i32" },
@@ -49,6 +50,8 @@ export function bindLibc(ffi: Ffi) {
     ...functions,
     ffi,
     eventLoop: ffi.getCurrentEventLoop(),
+    /** What was mapped through this binding. */
+    mapped: [] as { readonly address: bigint; readonly bytes: number }[],
     syscallShort: enter,
     syscallSetup: setup,
     syscallRegister: register,

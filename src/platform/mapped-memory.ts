@@ -55,5 +55,6 @@ export function mapRing(libc: Libc, length: number, fd: number, offset: number):
 function map(libc: Libc, length: number, flags: number, fd: number, offset: number): bigint {
   const address = libc.mmap(0n, BigInt(length), readWrite, flags, fd, BigInt(offset));
   if (address === failed) throw systemError("mmap", libc.resultOf(-1));
+  libc.mapped.push({ address, bytes: length });
   return address;
 }

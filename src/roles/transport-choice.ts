@@ -60,13 +60,18 @@ export function chooseTransport(options: TransportOptions, probe: typeof probeUr
 
 /**
  * The transport of the calling thread, which has to close it. What was found possible may fail all the same, for want of
- * memory say; then `auto` goes on without it, and what was asked for throws.
+ * memory say; then `auto` goes on without it, and what was asked for throws. `ledger` is where the thread's files are
+ * written down for the one that outlives it.
  */
-export function createTransport(choice: TransportChoice, logger: Logger): Transport {
+export function createTransport(
+  choice: TransportChoice,
+  logger: Logger,
+  ledger: SharedArrayBuffer | null = null,
+): Transport {
   const { wanted, name, uringBufferBytes, uringCheck } = choice;
   if (name === "node") return createNodeTransport();
   try {
-    return createUringTransport({ clock: systemClock }, { bufferBytes: uringBufferBytes, check: uringCheck });
+    return createUringTransport({ clock: systemClock, ledger }, { bufferBytes: uringBufferBytes, check: uringCheck });
   } catch (error) {
     if (wanted === "uring") throw error;
     logger.warning("io_uring cannot be used after all", { transport: "node", reason: messageOf(error) });

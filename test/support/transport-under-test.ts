@@ -38,7 +38,7 @@ export const transportKinds: readonly TransportKind[] = [
 export const transportUnderTest: TransportKind = kindOf(process.env["NARU_TEST_TRANSPORT"]);
 
 function createUring(): Transport {
-  return createUringTransport({ clock: systemClock }, { ...defaultUringOptions, check: uringCheck });
+  return createUringTransport({ clock: systemClock, ledger: null }, { ...defaultUringOptions, check: uringCheck });
 }
 
 function whyNoUring(): string | null {

@@ -5,6 +5,7 @@
 import { Worker } from "node:worker_threads";
 import { messageOf, type Cancel, type Clock, type Random } from "../../core/index.ts";
 import type { EndpointSnapshot, RoutingSnapshot } from "../../model/index.ts";
+import { closeLeftFiles, createLedgerMemory } from "../../platform/index.ts";
 import { LimitTable, type DataPlane, type DrainResult } from "../../proxy/index.ts";
 import type { RootLogger, StoredRequestMetrics } from "../../telemetry/index.ts";
 import type { ClusterStatus, ListenerStatus, Logger, Sample, SpanSink } from "../../telemetry/port.ts";
@@ -223,6 +224,7 @@ class Pool implements WorkerPool {
     const { scope } = logger.child("proxy");
     const level = logger.levels()[scope] ?? "info";
     const seriesMemory = allocateSharedRows(maxSeries);
+    const ledger = transport.name === "uring" ? createLedgerMemory() : null;
     const setup: WorkerSetup = {
       thread: seat.thread,
       threads,
@@ -230,6 +232,7 @@ class Pool implements WorkerPool {
       accessLogFormat,
       traceSamplingPercent,
       transport,
+      ledger,
       log: { level, format: logFormat, colour: logColour },
       maxSeries,
       seriesMemory,
@@ -242,6 +245,8 @@ class Pool implements WorkerPool {
       onSeries: (row, labels) => source.addSeries(row, labels),
       onEnd: () => {
         source.retire();
+        // A listener that nobody accepts at would go on taking its share of the clients.
+        if (ledger !== null) closeLeftFiles(ledger);
         this.#onEnd(seat, handle);
       },
     });

@@ -27,6 +27,8 @@ export interface WorkerSetup {
   readonly traceSamplingPercent: number | null;
   /** Each worker makes its own. */
   readonly transport: TransportChoice;
+  /** Where it writes down files that Node knows nothing of, to be closed when it is gone; null = it has none. */
+  readonly ledger: SharedArrayBuffer | null;
   readonly log: { readonly level: LogLevel; readonly format: "text" | "json"; readonly colour: boolean };
   readonly maxSeries: number;
   readonly seriesMemory: SharedArrayBuffer;

@@ -75,6 +75,7 @@ export class UringConnection implements Connection, SlotOwner {
     this.#fd = fd;
     this.#owner = owner;
     this.#connected = owner !== null;
+    if (fd >= 0) thread.ledger?.add(fd);
     this.#remote = owner === null ? nowhere : thread.sockets.remoteAddress(fd);
     this.#slot = thread.claim(this);
     this.#generation = thread.generationOf(this.#slot);
@@ -121,6 +122,7 @@ export class UringConnection implements Connection, SlotOwner {
       return;
     }
     this.#fd = fd;
+    this.#thread.ledger?.add(fd);
     const id = this.#thread.idOf(this.#slot, operation.connect);
     if (!this.#thread.ring.connect(fd, address, port, id, this.#generation)) {
       this.#fail(einval, "connect");
@@ -438,6 +440,7 @@ export class UringConnection implements Connection, SlotOwner {
     if (this.#polling) this.#cancel(operation.poll);
     if (reset) sockets.resetOnClose(this.#fd);
     this.#operations++;
+    this.#thread.ledger?.remove(this.#fd);
     ring.close(this.#fd, this.#thread.idOf(this.#slot, operation.close), this.#generation);
   }
 

@@ -57,6 +57,7 @@ export class UringListener implements TransportListener, SlotOwner {
     this.#accept = accept;
     this.#bound = thread.sockets.localAddress(fd);
     this.#slot = thread.claim(this);
+    thread.ledger?.add(fd);
     this.ended = this.#end.promise;
     this.#arm();
   }
@@ -162,6 +163,7 @@ export class UringListener implements TransportListener, SlotOwner {
         if (!passing.has(fd)) break;
       }
     }
+    this.#thread.ledger?.remove(this.#fd);
     sockets.close(this.#fd);
     if (this.#options.host.startsWith("/")) rmSync(this.#options.host, { force: true });
     this.#thread.release(this.#slot);

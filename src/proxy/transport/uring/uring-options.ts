@@ -5,6 +5,8 @@ import type { Clock } from "../../../core/index.ts";
 
 export interface UringDeps {
   readonly clock: Clock;
+  /** Where the thread writes down its files, for whoever outlives it (`createLedgerMemory`); null = nobody does. */
+  readonly ledger: SharedArrayBuffer | null;
 }
 
 export interface UringOptions {

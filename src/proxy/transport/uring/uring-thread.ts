@@ -6,6 +6,7 @@
 
 import {
   EventLoop,
+  FileLedger,
   openLibc,
   ReceiveBuffers,
   receiveBufferBytes,
@@ -16,7 +17,7 @@ import {
   type Libc,
 } from "../../../platform/index.ts";
 import { OwnershipCheck } from "./ownership-check.ts";
-import type { UringOptions } from "./uring-options.ts";
+import type { UringDeps, UringOptions } from "./uring-options.ts";
 
 const entryCount = 1_024;
 const completionCount = 8_192;
@@ -57,6 +58,7 @@ export class UringThread {
   readonly arena: SendArena;
   readonly sockets: Sockets;
   readonly check: OwnershipCheck | null;
+  readonly ledger: FileLedger | null;
   batch = 0;
   /** Times the kernel had no buffer to receive into. */
   bufferShortages = 0;
@@ -77,12 +79,15 @@ export class UringThread {
   #disposed = false;
   readonly #turn = (): void => this.#run();
 
-  constructor(libc: Libc, options: UringOptions) {
+  constructor(libc: Libc, deps: UringDeps, options: UringOptions) {
     this.ring = new Ring(libc, entryCount, completionCount);
     this.buffers = new ReceiveBuffers(libc, this.ring, bufferGroup, bufferCount(options.bufferBytes));
     this.arena = new SendArena(libc, arenaBlocks);
     this.sockets = new Sockets(libc);
     this.check = options.check ? new OwnershipCheck(this.buffers) : null;
+    this.ledger = deps.ledger === null ? null : new FileLedger(deps.ledger);
+    this.ledger?.add(this.ring.fd);
+    for (const { address, bytes } of libc.mapped) this.ledger?.addMemory(address, bytes);
     this.#loop = new EventLoop(libc);
   }
 
@@ -132,6 +137,7 @@ export class UringThread {
     if (this.#active > 0) await this.#atRest.promise;
     this.check?.atRest(this.arena.kept);
     this.#disposed = true;
+    this.ledger?.remove(this.ring.fd);
     this.ring.dispose();
     this.buffers.release();
     this.arena.dispose();
@@ -211,10 +217,10 @@ export class UringThread {
 }
 
 /** Throws when there is no io_uring; ask `probeUring` first. */
-export function openUringThread(options: UringOptions): UringThread {
+export function openUringThread(deps: UringDeps, options: UringOptions): UringThread {
   const libc = openLibc();
   if (typeof libc === "string") throw new Error(libc);
-  return new UringThread(libc, options);
+  return new UringThread(libc, deps, options);
 }
 
 /** A power of two of buffers, not more memory than asked for, but one. */

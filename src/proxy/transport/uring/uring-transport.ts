@@ -9,7 +9,7 @@ import { openUringThread } from "./uring-thread.ts";
 
 /** Throws the system's error when there is no io_uring here. The transport belongs to the calling thread. */
 export function createUringTransport(deps: UringDeps, options: UringOptions = defaultUringOptions): Transport {
-  const thread = openUringThread(options);
+  const thread = openUringThread(deps, options);
   return {
     name: "uring",
     batch: () => thread.batch,
