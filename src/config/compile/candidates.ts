@@ -2,7 +2,7 @@
 // Every endpoint of a service port before subsets choose, from the resources that list endpoints.
 
 import { formatHostPort } from "../../core/index.ts";
-import type { Endpoints, EndpointSlice, EndpointSpec, Labels, Service } from "../../model/index.ts";
+import type { Endpoints, EndpointSlice, EndpointSpec, Labels, Service, WorkloadIdentity } from "../../model/index.ts";
 import { getOrCreate } from "../link/destination-rules.ts";
 import type { ResourcesByKind } from "../link/order.ts";
 import type { ProblemList } from "../link/problem-list.ts";
@@ -68,17 +68,19 @@ function ofSlice(slice: EndpointSlice, port: LinkedPort, clusterName: string): r
   const slicePort = slice.ports.find((each) => each.name === port.name);
   // kube-proxy leaves host names alone, too: addressType FQDN has no meaning for a Service.
   if (slicePort === undefined || slice.addressType === "FQDN") return [];
+  const identityOf = identities(slice, clusterName);
   return slice.endpoints.flatMap(({ addresses, ready, pod }) =>
-    addresses.map((address) => ofPod(slice, { address, port: slicePort.port, ready, pod }, clusterName)),
+    addresses.map((address) => ofPod(slice, { address, port: slicePort.port, ready, pod }, identityOf)),
   );
 }
 
 function ofEndpoints(endpoints: Endpoints, port: LinkedPort, clusterName: string): readonly Candidate[] {
+  const identityOf = identities(endpoints, clusterName);
   return endpoints.subsets.flatMap(({ addresses, notReadyAddresses, ports }) => {
     const subsetPort = ports.find((each) => each.name === port.name)?.port;
     if (subsetPort === undefined) return [];
     const toCandidate = (ready: boolean) => (address: (typeof addresses)[number]) =>
-      ofPod(endpoints, { address: address.ip, port: subsetPort, ready, pod: address.pod }, clusterName);
+      ofPod(endpoints, { address: address.ip, port: subsetPort, ready, pod: address.pod }, identityOf);
     return [...addresses.map(toCandidate(true)), ...notReadyAddresses.map(toCandidate(false))];
   });
 }
@@ -86,12 +88,23 @@ function ofEndpoints(endpoints: Endpoints, port: LinkedPort, clusterName: string
 function ofPod(
   owner: EndpointSlice | Endpoints,
   at: { readonly address: string; readonly port: number; readonly ready: boolean; readonly pod: string },
-  cluster: string,
+  identityOf: (pod: string) => WorkloadIdentity,
 ): Candidate {
-  const { labels, namespace } = owner;
-  const fallbackName = at.pod === "" ? "" : workloadOfPod(at.pod);
-  const workload = workloadIdentity({ labels, namespace, fallbackName, cluster });
+  const { labels } = owner;
+  const workload = identityOf(at.pod);
   return { labels, endpoint: { address: at.address, port: at.port, weight: 1, ready: at.ready, workload } };
+}
+
+/** Pods of one workload get the same object: there are many of them, and they are kept. */
+function identities(
+  { labels, namespace }: EndpointSlice | Endpoints,
+  cluster: string,
+): (pod: string) => WorkloadIdentity {
+  const known = new Map<string, WorkloadIdentity>();
+  return (pod) => {
+    const fallbackName = pod === "" ? "" : workloadOfPod(pod);
+    return getOrCreate(known, fallbackName, () => workloadIdentity({ labels, namespace, fallbackName, cluster }));
+  };
 }
 
 /** Slices may list an endpoint twice while it moves between them (Kubernetes API); readiness in one is enough. */

@@ -13,6 +13,9 @@ const fieldNames: ReadonlySet<string> = new Set(["uri", "scheme", "method", "aut
 /** RFC 9110 §5.6.2 token. */
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
+/** One for all: an empty object of its own takes 56 bytes, and a usual match would have four. */
+const none: Readonly<Record<string, never>> = {};
+
 const headerMatches: Decoder<Readonly<Record<string, StringMatch>>> = record(namedMatch, headerName);
 const queryMatches: Decoder<Readonly<Record<string, StringMatch>>> = record(namedMatch, (name, place) => {
   if (name !== "") return name;
@@ -60,12 +63,12 @@ export const httpMatch: Decoder<HttpMatch> = object(
       scheme: fields.scheme ?? null,
       method: fields.method ?? null,
       authority: fields.authority ?? null,
-      headers: fields.headers ?? {},
-      withoutHeaders: fields.withoutHeaders ?? {},
-      queryParams: fields.queryParams ?? {},
+      headers: fields.headers ?? none,
+      withoutHeaders: fields.withoutHeaders ?? none,
+      queryParams: fields.queryParams ?? none,
       port: fields.port === 0 ? null : (fields.port ?? null),
       gateways: fields.gateways === undefined || fields.gateways.length === 0 ? null : fields.gateways,
-      sourceLabels: fields.sourceLabels ?? {},
+      sourceLabels: fields.sourceLabels ?? none,
       sourceNamespace: fields.sourceNamespace ?? "",
     };
   },

@@ -88,7 +88,8 @@ export function distinct<T>(item: Decoder<T>, keys: (item: T) => readonly string
         seen.add(key);
       }
     }
-    return items;
+    // Pushing leaves room for a dozen more items, and resources are kept: a copy is exactly as long as it must be.
+    return items.slice();
   };
 }
 
