@@ -50,7 +50,7 @@ export class Versions implements AsyncDisposable {
     const draft = join(this.#folder, "draft");
     writeFileSync(draft, this.#configuration(version));
     renameSync(draft, join(this.#folder, "config.yaml"));
-    for (const origin of this.#origins) origin.executions.clear();
+    for (const origin of this.#origins) origin.forget();
   }
 
   request(sequence: number): LoadRequest {

@@ -53,7 +53,7 @@ class ProbedGateway {
   }
 }
 
-suite("stopping under load", { timeout: 30_000 }, () => {
+suite("stopping under load", { timeout: 60_000 }, () => {
   test("SIGTERM: every request that was accepted is answered and logged, the last answer of a connection says so", async () => {
     await using origin = await LoadOrigin.start();
     await using files = await openGatewayFiles();

@@ -73,6 +73,12 @@ export class LoadOrigin implements AsyncDisposable {
     return [...this.executions].filter(([, count]) => count > 1).map(([id]) => id);
   }
 
+  /** Drops what was counted by request: it grows with every one. */
+  forget(): void {
+    this.arrivals.clear();
+    this.executions.clear();
+  }
+
   /** As if the process had been killed: nothing is answered any more, connects are refused. */
   async kill(): Promise<void> {
     const closed = this.#server.listening ? once(this.#server, "close") : Promise.resolve();

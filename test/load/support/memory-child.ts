@@ -32,7 +32,7 @@ async function measure(requests: number): Promise<MemoryReport> {
     // The test's own records are no part of what naru keeps.
     proxy.exchanges.length = 0;
     proxy.accessLog.length = 0;
-    origin.executions.clear();
+    origin.forget();
     return result;
   };
   await run(160);
