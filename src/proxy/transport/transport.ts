@@ -81,7 +81,10 @@ export interface ListenOptions {
   readonly backlog: number;
   /** SO_REUSEPORT: several threads listen on one address and the kernel spreads connections over them. */
   readonly reusePort: boolean;
-  /** A connection was lost while accepting it (EMFILE, ECONNABORTED); the listener goes on. */
+  /**
+   * A connection could not be accepted (EMFILE, ECONNABORTED); the listener goes on. Without file descriptors `uring` lets
+   * connections wait; of `node`, libuv turns them away without a word.
+   */
   readonly onAcceptError: (error: Error) => void;
 }
 
