@@ -156,6 +156,10 @@ suite("tracing", { concurrency: 2 }, () => {
       assert.deepEqual([unsampled.trace, unsampled.flags], [traceId, "00"]);
       assert.notEqual(unsampled.span, parentId);
 
+      // Workers send the next batch once the last one was taken.
+      for (let sent = 0; sent < 20; sent++) await all.send();
+      await all.collector.waitForSpans(80);
+
       await using none = await start([...common, "--trace-sampling", "0"]);
       for (let sent = 0; sent < 20; sent++) await none.send();
       await none.send({ b3: `${traceId}-${parentId}-1` });

@@ -104,6 +104,17 @@ test("in the mesh: the call alone, with the request id of whoever calls", async 
   assert.deepEqual([span?.serverSpanId, span?.parentSpanId, span?.requestId], [null, parentId, "theirs"]);
 });
 
+test("B3 names the span above the call: ours where there is one, else the caller's", async () => {
+  await using traced = await startTraced();
+  const sampled = await traced.exchange(get("/", `b3: ${traceId}-${parentId}-1\r\n`));
+  const [span] = traced.proxy.spans;
+  assert.ok(sampled.includes(`\r\nb3: ${traceId}-${span?.clientSpanId}-1-${span?.serverSpanId}\r\n`), sampled);
+  // On the same exchange as before, of which nothing may be left.
+  const unsampled = await traced.exchange(get("/", `b3: ${traceId}-${parentId}-0\r\n`));
+  assert.ok(unsampled.includes(`-0-${parentId}\r\n`), unsampled);
+  assert.equal(traced.proxy.spans.length, 1);
+});
+
 test("every attempt carries the same ids, and there is one record", async () => {
   const retries = { ...defaultAction.retries, attempts: 2, on: ["5xx"] as const };
   await using traced = await startTraced({ action: { retries } });
