@@ -3,6 +3,7 @@
 // them cannot disagree with the decoder. It reads the sources, because a decoder at run time is only a function.
 
 import { readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { readImports, tokenize, type Token } from "../test/architecture/scanner.ts";
@@ -31,6 +32,7 @@ export interface ConfigKind {
 
 type Tokens = readonly Token[];
 
+/** Paths of files are from the decoder's folder. */
 interface SourceFile {
   /** Tokens of each top-level constant, without its own name. Functions make no shapes. */
   readonly constants: ReadonlyMap<string, Tokens>;
@@ -54,11 +56,18 @@ const folder = fileURLToPath(new URL("../src/config/decode/", import.meta.url));
 const roles = new Set<string>(["required", "optional", "unserved", "refused", "silent"]);
 /** Of every document, and described once. */
 const documentFields = new Set(["apiVersion", "kind", "metadata", "status"]);
+/** Decoders of documents whose fields are all under `spec`. */
+const specDocuments = new Set(["istioDocument", "metallbDocument", "metallbDocumentWithDefaults"]);
+/** Constants that stand for the name of an API group. */
+const groups: Readonly<Record<string, string>> = { istioGroup: "networking.istio.io", metallbGroup: "metallb.io" };
 
 /** By kind, fields in declared order. Throws when a declaration is written in a way it cannot read. */
 export function readConfigKinds(): ConfigKind[] {
   const files = new Map(
-    readdirSync(folder).map((file) => [file, readSourceFile(readFileSync(`${folder}${file}`, "utf8"))]),
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".ts"))
+      .toSorted()
+      .map((file) => [file, readSourceFile(file, readFileSync(`${folder}${file}`, "utf8"))]),
   );
   const kinds: ConfigKind[] = [];
   for (const [file, { constants }] of files) {
@@ -68,13 +77,13 @@ export function readConfigKinds(): ConfigKind[] {
       if (kind?.kind !== "string" || kind.text === "" || group === undefined) continue;
       const walk = { files, listed: new Map<Tokens, string>() };
       const fields = constantsNamedIn({ file, tokens }, files).flatMap((root) => fieldsOf(root, walk, ""));
-      kinds.push({ kind: kind.text, group: group.text === "istioGroup" ? "networking.istio.io" : group.text, fields });
+      kinds.push({ kind: kind.text, group: groups[group.text] ?? group.text, fields });
     }
   }
   return kinds;
 }
 
-function readSourceFile(source: string): SourceFile {
+function readSourceFile(file: string, source: string): SourceFile {
   const tokens = tokenize(source).filter((token) => token.kind !== "comment");
   const starts: number[] = [];
   let depth = 0;
@@ -88,7 +97,7 @@ function readSourceFile(source: string): SourceFile {
     if (tokens[at]!.text === "const") constants.set(tokens[at + 1]!.text, tokens.slice(at + 2, starts[index + 1]));
   }
   const imports = readImports(source).flatMap(({ names, specifier }) =>
-    names.map((name) => [name, specifier.replace("./", "")] as const),
+    names.map((name) => [name, posix.join(posix.dirname(file), specifier)] as const),
   );
   return { constants, imports: new Map(imports) };
 }
@@ -96,7 +105,7 @@ function readSourceFile(source: string): SourceFile {
 /** All fields that a constant declares, or that the constants it is made of declare. */
 function fieldsOf(constant: Constant, walk: Walk, path: string): ConfigField[] {
   const { file, tokens } = constant;
-  const prefix = tokens.some((token) => token.text === "istioDocument") ? "spec." : path;
+  const prefix = tokens.some((token) => specDocuments.has(token.text)) ? "spec." : path;
   const shape = shapeIn(tokens);
   if (shape === null) return constantsNamedIn(constant, walk.files).flatMap((part) => fieldsOf(part, walk, prefix));
   return splitFields(shape).flatMap((field) => {
@@ -110,21 +119,26 @@ function fieldOf({ file, tokens }: Constant, walk: Walk, prefix: string): Config
   const [name, colon, role, ...rest] = tokens;
   if (colon?.text !== ":" || !isRole(role?.text)) throw new Error(`${file}:${name!.line} is no field that can be read`);
   if (documentFields.has(name!.text)) return [];
-  const isList = rest.some((token) => token.text === "list" || token.text === "distinct");
+  const parts = constantsNamedIn({ file, tokens: rest }, walk.files);
+  const isList = isListOf(rest) || parts.some((part) => isListOf(part.tokens) && shapeIn(part.tokens) === null);
   const path = `${prefix}${name!.text}${isList ? "[]" : ""}`;
   const served = role.text === "required" || role.text === "optional";
   const consequence = served ? "" : (rest.find((token) => token.kind === "string")?.text ?? "");
   const inPart = rest.some((token) => token.text === "anywhere");
   const field = { path, role: role.text, consequence, inPart };
-  const parts = served ? constantsNamedIn({ file, tokens: rest }, walk.files) : [];
-  const sameAs = parts.map((part) => walk.listed.get(part.tokens)).find((known) => known !== undefined) ?? null;
+  const described = served ? parts : [];
+  const sameAs = described.map((part) => walk.listed.get(part.tokens)).find((known) => known !== undefined) ?? null;
   if (sameAs !== null) return [{ ...field, sameAs }];
-  const below = parts.flatMap((part) => {
+  const below = described.flatMap((part) => {
     const fields = fieldsOf(part, walk, `${path}.`);
     if (fields.length > 0) walk.listed.set(part.tokens, path);
     return fields;
   });
   return [{ ...field, sameAs: null }, ...below];
+}
+
+function isListOf(tokens: Tokens): boolean {
+  return tokens.some((token) => token.text === "list" || token.text === "distinct");
 }
 
 function isRole(text: string | undefined): text is FieldRole {
