@@ -9,6 +9,7 @@ import { startNaru, type RunningNaru } from "../../cli/support/run-naru.ts";
 import { startLoad, type LoadFailure } from "../../support/load.ts";
 import { LoadOrigin } from "../../support/load-origin.ts";
 import { eventually } from "../../support/proxy-under-test.ts";
+import { findTool } from "../../support/tools.ts";
 import { gatewayYaml, openGatewayFiles, routesYaml, serviceYaml, yamlFile } from "./gateway.ts";
 
 export interface TakeOverReport {
@@ -27,7 +28,7 @@ const otherPorts = ["--admin-port", "0", "--status-port", "0", "--stats-port", "
 
 const [, , network, threads, generations] = process.argv;
 if (network === "own") {
-  spawnSync("ip", ["link", "set", "lo", "up"]);
+  spawnSync(requiredTool("ip"), ["link", "set", "lo", "up"]);
   writeFileSync(migrateSetting, "1");
 }
 const report = await replaceGateways(threads!, Number(generations));
@@ -61,6 +62,12 @@ async function replaceGateways(concurrency: string, times: number): Promise<Take
   const { failures, connectionsOpened } = await load.stop();
   const kernelMigrates = readFileSync(migrateSetting, "latin1").trim() === "1";
   return { failures, connectionsOpened, exitCodes, shares, kernelMigrates };
+}
+
+function requiredTool(name: "ip"): string {
+  const path = findTool(name);
+  if (path === null) throw new Error(`${name} is not installed`);
+  return path;
 }
 
 async function portsOf(naru: RunningNaru): Promise<{ readonly gateway: number; readonly stats: number }> {
