@@ -3,13 +3,23 @@
 // can be saved is saved, the rest fails with the right flag, and nothing is left over (the harness looks).
 
 import assert from "node:assert/strict";
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import type { Socket } from "node:net";
 import { suite, test } from "node:test";
+import { fileURLToPath } from "node:url";
 
 import { lostRequests, seededRandom, startLoad } from "../support/load.ts";
 import { LoadOrigin } from "../support/load-origin.ts";
 import { endOfHead, get, ok, post } from "../support/messages.ts";
-import { endpoint, eventually, nextTurn, startProxy, type ProxyUnderTest } from "../support/proxy-under-test.ts";
+import {
+  defaultAction,
+  endpoint,
+  eventually,
+  nextTurn,
+  startProxy,
+  type ProxyUnderTest,
+} from "../support/proxy-under-test.ts";
 import { RawOrigin, type RawPeer } from "../support/raw-peer.ts";
 
 suite("origins that fail under load", { timeout: 20_000 }, () => {
@@ -30,6 +40,32 @@ suite("origins that fail under load", { timeout: 20_000 }, () => {
     assert.deepEqual(lostRequests(await load.stop()), {});
     const [dead] = proxy.cluster().endpoints.filter(({ address }) => address.endsWith(`:${victim.port}`));
     assert.ok(dead!.connectionsFailed > 0, "connects to the dead one were tried");
+  });
+
+  test("a process that is killed in the middle of everything is not noticed where resets are retried", async () => {
+    // Also a connection's first request may be lost: the kernel had accepted it, and the process never did.
+    const retries = { ...defaultAction.retries, on: ["connect-failure", "reset"] as const };
+    await using victim = await OriginProcess.start();
+    await using survivor = await LoadOrigin.start({ version: "survivor" });
+    await using proxy = await startProxy({
+      origins: [victim.port, survivor.port],
+      action: { retries },
+      random: seededRandom(4),
+    });
+    await using load = startLoad({ port: () => proxy.port, connections: 16 });
+    await eventually(() => load.answered > 500, "the load runs");
+    await victim.kill();
+    const before = load.answered;
+    await eventually(() => {
+      proxy.clock.advance(10);
+      return load.answered > before + 500;
+    }, "the survivor serves");
+    await stopWithTime(proxy, load);
+    assert.deepEqual(lostRequests(await load.stop()), {});
+    const [dead] = proxy.cluster().endpoints.filter(({ address }) => address.endsWith(`:${victim.port}`));
+    assert.ok(dead!.requestsSucceeded > 0, "it had its share");
+    assert.ok(dead!.connectionsFailed > 0, "connects to it were tried again");
+    assert.equal(dead!.connectionsActive, 0);
   });
 
   test("a new connection that is lost with a POST on it fails once and is not repeated", async () => {
@@ -174,6 +210,40 @@ suite("clients that fail under load", { timeout: 20_000 }, () => {
     );
   });
 });
+
+/** An origin as a process of its own. */
+class OriginProcess implements AsyncDisposable {
+  readonly port: number;
+  readonly #child: ChildProcess;
+
+  private constructor(port: number, child: ChildProcess) {
+    this.port = port;
+    this.#child = child;
+  }
+
+  static async start(): Promise<OriginProcess> {
+    const program = fileURLToPath(new URL("support/origin-child.ts", import.meta.url));
+    const child = spawn(process.execPath, [program], {
+      stdio: ["ignore", "pipe", "ignore"],
+      signal: AbortSignal.timeout(25_000),
+      killSignal: "SIGKILL",
+    });
+    child.on("error", () => undefined);
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    return new OriginProcess(Number(line.toString()), child);
+  }
+
+  /** The kernel closes what it had open, in the middle of whatever it was. */
+  async kill(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.kill("SIGKILL");
+    await once(this.#child, "close");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+}
 
 function sendThenReset(upstream: RawPeer, bytes: string): void {
   upstream.send(bytes);
