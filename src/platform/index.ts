@@ -12,4 +12,4 @@ export { bufferShift } from "./uring/abi.ts";
 export { probeUring, type UringAvailability } from "./uring/probe.ts";
 export { ReceiveBuffers, receiveBufferBytes } from "./uring/receive-buffers.ts";
 export { Ring } from "./uring/ring.ts";
-export { arenaBlockBytes, SendArena } from "./uring/send-arena.ts";
+export { SendArena } from "./uring/send-arena.ts";

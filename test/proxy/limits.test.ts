@@ -27,8 +27,11 @@ function hits(proxy: ProxyUnderTest, limit: LimitName): number {
   return found?.value ?? assert.fail(`no counter for ${limit}`);
 }
 
+const reached = new Set<string>();
+
 /** Exactly these limits were reached, each so often. */
 function assertHits(proxy: ProxyUnderTest, expected: Partial<Record<LimitName, number>>): void {
+  for (const limit of Object.keys(expected)) reached.add(limit);
   const all = limitNames.map((name) => [name, hits(proxy, name)] as const);
   assert.deepEqual(Object.fromEntries(all.filter(([, count]) => count > 0)), expected);
 }
@@ -500,4 +503,8 @@ suite("memory", () => {
     proxy.clock.advance(1_000);
     assert.equal(proxy.sample("naru_overloaded"), 1);
   });
+});
+
+test("every limit of the table was reached here", () => {
+  assert.deepEqual([...reached].toSorted(), limitNames.toSorted());
 });

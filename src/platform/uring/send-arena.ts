@@ -9,7 +9,7 @@ import { mapMemory, type MappedMemory } from "../mapped-memory.ts";
 
 const blockShift = 18;
 /** The largest piece. */
-export const arenaBlockBytes = 1 << blockShift;
+const arenaBlockBytes = 1 << blockShift;
 /** Pieces begin at multiples of this. */
 const grainShift = 10;
 const grainsPerBlock = 1 << (blockShift - grainShift);
