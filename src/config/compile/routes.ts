@@ -200,5 +200,7 @@ function takesEveryPath(uri: StringMatch | null): boolean {
 }
 
 function namedMatches(matches: Readonly<Record<string, StringMatch>>): readonly NamedMatch[] {
-  return Object.entries(matches).map(([name, match]) => ({ name, match }));
+  const named = Object.entries(matches).map(([name, match]) => ({ name, match }));
+  // Most have none, and routes are kept: one empty list does for all.
+  return named.length === 0 ? matchEverything.headers : named;
 }
