@@ -18,7 +18,7 @@ import { FakeClock } from "../../support/fake-clock.ts";
 import { seededRandom } from "../../support/load.ts";
 import { defaultCluster, endpoint, eventually, route, webCluster } from "../../support/proxy-under-test.ts";
 import { connectRaw, type RawPeer } from "../../support/raw-peer.ts";
-import { transportUnderTest, uringCheck } from "../../support/transport-under-test.ts";
+import { transportUnderTest, uringCheck, type Transport } from "../../support/transport-under-test.ts";
 
 export interface PoolSetup {
   readonly threads?: number;
@@ -28,6 +28,8 @@ export interface PoolSetup {
   /** Default: everything goes to the origin. */
   readonly routes?: readonly RouteSpec[];
   readonly start?: typeof startWorker;
+  /** Other than the one under test. */
+  readonly transport?: Transport["name"];
 }
 
 export class PoolUnderTest implements AsyncDisposable {
@@ -94,8 +96,8 @@ export class PoolUnderTest implements AsyncDisposable {
         accessLogFormat: "json",
         traceSamplingPercent: null,
         transport: {
-          wanted: transportUnderTest.name,
-          name: transportUnderTest.name,
+          wanted: setup.transport ?? transportUnderTest.name,
+          name: setup.transport ?? transportUnderTest.name,
           reason: "under test",
           uringBufferBytes: 2 ** 20,
           uringCheck,
