@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What naru holds for itself (RssAnon, one thread): idle, with a large configuration, and per idle client connection.
 
+import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
@@ -30,7 +31,9 @@ export interface MemoryFigures {
 }
 
 const large: LargeConfig = { services: 1_000, endpoints: 5_000, routes: 5_000 };
-const connectionCount = 10_000;
+const wantedConnections = 10_000;
+/** Of naru, which gives half of its file descriptors to clients. */
+const fileLimit = 40_000;
 const settleMs = 15_000;
 const warmUpRequests = 20_000;
 /** Connections that are being opened, or requests that are under way, at a time. */
@@ -55,7 +58,9 @@ export async function measureMemory(progress: Progress): Promise<MemoryFigures> 
     if (!servesAll(child.log, large)) throw new Error(`not all of it is served: ${child.log}`);
     return Promise.resolve();
   });
+  const connectionCount = possibleConnections();
   progress(`memory: ${connectionCount} idle connections`);
+  if (connectionCount < wantedConnections) progress("memory: for more, this process needs more file descriptors");
   let beforeMB = 0;
   await using clients = new AsyncDisposableStack();
   const connections = await measure(`${connectionCount} idle connections`, small, async ({ port, child }) => {
@@ -88,9 +93,20 @@ interface Running {
   readonly statsPort: number;
 }
 
+/** Every connection is a file here, too, and at most every second one of naru, which keeps some for itself. */
+function possibleConnections(): number {
+  const own = Number(spawnSync("sh", ["-c", "ulimit -Hn"], { encoding: "utf8" }).stdout) || wantedConnections * 4;
+  return Math.min(wantedConnections, Math.floor(own * 0.9), Math.floor((mayRaise() ? fileLimit : own) * 0.47));
+}
+
+function mayRaise(): boolean {
+  return spawnSync("prlimit", [`--nofile=${fileLimit}`, "true"]).status === 0;
+}
+
 async function measure(what: string, config: string, use: (naru: Running) => Promise<void>): Promise<MemoryFigure> {
   const [port, statsPort] = [await freePort(), await freePort()];
-  const command = naruCommand(config, port, ["--stats-port", String(statsPort)]);
+  const raised = mayRaise() ? ["prlimit", `--nofile=${fileLimit}`] : [];
+  const command = [...raised, ...naruCommand(config, port, ["--stats-port", String(statsPort)])];
   await using child = await Child.start("naru", String(proxyCore), port, command);
   await use({ child, port, statsPort });
   await scrape(statsPort);

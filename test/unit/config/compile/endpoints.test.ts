@@ -42,6 +42,15 @@ function summary(problems: readonly Problem[]): string[] {
 }
 
 describe("endpoints of Kubernetes Services", () => {
+  it("of one workload have one identity between them, because there are many and they are kept", () => {
+    const pods = ["web-7d9c6b5f4-bcdfg", "web-7d9c6b5f4-hjklm", "shop-7d9c6b5f4-bcdfg"];
+    const items = pods.map((pod, index) => sliceEndpoint(`10.0.0.${index + 1}`, { pod }));
+    const found = compile(service("web"), slice("a", { endpoints: items })).endpoints.endpoints.get(web) ?? [];
+    const [first, second, other] = found.map(({ workload }) => workload);
+    assert.equal(first, second);
+    assert.deepEqual([first?.workload, other?.workload], ["web", "shop"]);
+  });
+
   it("come from all slices of the service, by port name, each address and port once", () => {
     const ports = [
       { name: "metrics", port: 9090 },
