@@ -2,6 +2,8 @@
 // The nouns: resources as decoded, problems, and the compiled snapshots. Types first, almost no behaviour.
 
 export * from "./limits.ts";
+export * from "./order.ts";
+export * from "./problem-list.ts";
 export * from "./problem.ts";
 export type * from "./announce.ts";
 export type * from "./resources.ts";

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What became of each VirtualService over all listeners: which of its routes are served somewhere, and why not.
 
-import type { RouteSpec, VirtualService } from "../../model/index.ts";
+import type { ProblemList, RouteSpec, VirtualService } from "../../model/index.ts";
 import { getOrCreate } from "../link/destination-rules.ts";
 import type { LinkedGateways } from "../link/gateways.ts";
 import { meshGateway, type CompileOptions } from "../link/options.ts";
-import type { ProblemList } from "../link/problem-list.ts";
 import { concernsClient } from "./routes.ts";
 
 export interface Attachments {

@@ -2,10 +2,17 @@
 // Every endpoint of a service port before subsets choose, from the resources that list endpoints.
 
 import { formatHostPort } from "../../core/index.ts";
-import type { Endpoints, EndpointSlice, EndpointSpec, Labels, Service, WorkloadIdentity } from "../../model/index.ts";
+import type {
+  Endpoints,
+  EndpointSlice,
+  EndpointSpec,
+  Labels,
+  ProblemList,
+  ResourcesByKind,
+  Service,
+  WorkloadIdentity,
+} from "../../model/index.ts";
 import { getOrCreate } from "../link/destination-rules.ts";
-import type { ResourcesByKind } from "../link/order.ts";
-import type { ProblemList } from "../link/problem-list.ts";
 import type { LinkedPort, LinkedService } from "../link/services.ts";
 import { createWorkloads, type Workloads } from "./workload-candidates.ts";
 import { workloadIdentity, workloadOfPod } from "./workload-identity.ts";

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resources → EndpointSnapshot: who serves each cluster of a routing snapshot right now. Pure.
 
-import type {
-  ClusterSpec,
-  EndpointSnapshot,
-  EndpointSpec,
-  Problem,
-  Resource,
-  RoutingSnapshot,
+import {
+  type ClusterSpec,
+  createProblemList,
+  type EndpointSnapshot,
+  type EndpointSpec,
+  type Problem,
+  type ProblemList,
+  type Resource,
+  type RoutingSnapshot,
+  sortByKind,
 } from "../../model/index.ts";
 import { getOrCreate, linkDestinationRules, type DestinationRules } from "../link/destination-rules.ts";
 import { requestPort } from "../link/destinations.ts";
 import { selects, type CompileOptions } from "../link/options.ts";
-import { sortByKind } from "../link/order.ts";
-import { createProblemList, type ProblemList } from "../link/problem-list.ts";
 import { linkServices, type LinkedService } from "../link/services.ts";
 import { createCandidates, type Candidate } from "./candidates.ts";
 import { endpointsVersion } from "./version.ts";

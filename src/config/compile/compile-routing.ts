@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resources → RoutingSnapshot: listeners, route tables, and the clusters that they can reach. Pure.
 
-import type { ClusterSpec, Problem, Resource, RouteTableSpec, RoutingSnapshot } from "../../model/index.ts";
+import {
+  type ClusterSpec,
+  createProblemList,
+  type Problem,
+  type Resource,
+  type RouteTableSpec,
+  type RoutingSnapshot,
+  sortByKind,
+} from "../../model/index.ts";
 import type { DestinationRules } from "../link/destination-rules.ts";
 import { linkRouting } from "../link/index.ts";
 import type { CompileOptions } from "../link/options.ts";
-import { sortByKind } from "../link/order.ts";
-import { createProblemList } from "../link/problem-list.ts";
 import { createAttachments } from "./attachments.ts";
 import { compileCluster } from "./clusters.ts";
 import { createDestinations, type Destinations } from "./destinations.ts";

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names the clusters that routes point at, and remembers which service, port and subset each name stands for.
 
-import type { RouteDestination, VirtualService } from "../../model/index.ts";
+import type { ProblemList, RouteDestination, VirtualService } from "../../model/index.ts";
 import { destinationPort, reportMissingPort, requestPort } from "../link/destinations.ts";
 import type { LinkedServices } from "../link/index.ts";
-import type { ProblemList } from "../link/problem-list.ts";
 import type { LinkedService } from "../link/services.ts";
 
 /** What a cluster name stands for. */

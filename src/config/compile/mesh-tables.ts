@@ -2,12 +2,18 @@
 // Route tables of the mesh listener, one per service port: a virtual host per service, and those of VirtualServices
 // whose hosts are no service. There is no merging: the oldest VirtualService of a host has it alone (Istio).
 
-import { formatRef, type RouteSpec, type RouteTableSpec, type VirtualService } from "../../model/index.ts";
+import {
+  formatRef,
+  type ProblemList,
+  refOf,
+  type RouteSpec,
+  type RouteTableSpec,
+  type VirtualService,
+} from "../../model/index.ts";
 import { getOrCreate } from "../link/destination-rules.ts";
 import { compareSpecificity, coveringHosts } from "../link/hosts.ts";
 import type { LinkedRouting } from "../link/index.ts";
 import { meshGateway, type CompileOptions } from "../link/options.ts";
-import { refOf, type ProblemList } from "../link/problem-list.ts";
 import { isHttpProtocol } from "../link/protocols.ts";
 import type { LinkedService } from "../link/services.ts";
 import type { Attachments } from "./attachments.ts";

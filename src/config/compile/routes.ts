@@ -2,20 +2,20 @@
 // Rules of a VirtualService → routes, as one listener sees them. What can be decided now (port, gateway, client
 // workload) is decided here; the rest is the router's.
 
-import type {
-  HttpMatch,
-  HttpRule,
-  NamedMatch,
-  ResourceRef,
-  RouteAction,
-  RouteMatch,
-  RouteSpec,
-  StringMatch,
-  VirtualService,
+import {
+  type HttpMatch,
+  type HttpRule,
+  type NamedMatch,
+  refOf,
+  type ResourceRef,
+  type RouteAction,
+  type RouteMatch,
+  type RouteSpec,
+  type StringMatch,
+  type VirtualService,
 } from "../../model/index.ts";
 import { getOrCreate } from "../link/destination-rules.ts";
 import { selects, type CompileOptions } from "../link/options.ts";
-import { refOf } from "../link/problem-list.ts";
 import { compileRetries } from "./retries.ts";
 import type { Destinations } from "./destinations.ts";
 

@@ -3,10 +3,9 @@
 // data plane resolves.
 
 import { ipFamily } from "../../core/index.ts";
-import type { Labels, Service, ServiceEntry, WorkloadEntry, WorkloadSpec } from "../../model/index.ts";
+import type { Labels, ProblemList, Service, ServiceEntry, WorkloadEntry, WorkloadSpec } from "../../model/index.ts";
 import { getOrCreate } from "../link/destination-rules.ts";
 import { selects } from "../link/options.ts";
-import type { ProblemList } from "../link/problem-list.ts";
 import type { LinkedPort, LinkedService } from "../link/services.ts";
 import type { Candidate } from "./candidates.ts";
 import { workloadIdentity } from "./workload-identity.ts";

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which DestinationRule holds for a service: Istio's lookup over three namespaces, with rules of one host merged.
 
-import type { DestinationRule, Subset, TrafficPolicy } from "../../model/index.ts";
+import type { DestinationRule, ResourcesByKind, Subset, TrafficPolicy } from "../../model/index.ts";
 import { coveringHosts } from "./hosts.ts";
 import { isExportedTo, rootNamespace, type CompileOptions } from "./options.ts";
-import type { ResourcesByKind } from "./order.ts";
 import type { LinkedService } from "./services.ts";
 
 /** A subset and where it stands, for messages about it. */

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resolves what routes point at, and checks the references of every VirtualService and DestinationRule.
 
-import type { DestinationRule, Position, RouteDestination, VirtualService } from "../../model/index.ts";
+import type { DestinationRule, Position, ProblemList, RouteDestination, VirtualService } from "../../model/index.ts";
 import type { DestinationRules } from "./destination-rules.ts";
 import { hostCovers, isWildcardHost } from "./hosts.ts";
-import type { ProblemList } from "./problem-list.ts";
 import { isHttpProtocol } from "./protocols.ts";
 import type { LinkedPort, LinkedService, ServiceRegistry } from "./services.ts";
 

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Gateways of this process: which ones select it, and which hosts of theirs a VirtualService gets.
 
-import type { Gateway, GatewayServer, VirtualService } from "../../model/index.ts";
+import type { Gateway, GatewayServer, ProblemList, ResourcesByKind, VirtualService } from "../../model/index.ts";
 import { getOrCreate } from "./destination-rules.ts";
 import { compareSpecificity, coveringHosts, hostCovers, isWildcardHost } from "./hosts.ts";
 import { selects, type CompileOptions } from "./options.ts";
-import type { ResourcesByKind } from "./order.ts";
-import type { ProblemList } from "./problem-list.ts";
 
 /** One address and port, with the servers of all Gateways that share it. */
 export interface GatewayListener {

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Link: turns a flat list of resources into services, policies and gateways that know each other.
 
-import type { VirtualService } from "../../model/index.ts";
+import type { ProblemList, ResourcesByKind, VirtualService } from "../../model/index.ts";
 import { linkDestinationRules, type DestinationRules } from "./destination-rules.ts";
 import { checkDestinationRule, checkDestinations } from "./destinations.ts";
 import { linkGateways, type LinkedGateways } from "./gateways.ts";
 import { isExportedTo, meshGateway, type CompileOptions } from "./options.ts";
-import type { ResourcesByKind } from "./order.ts";
-import type { ProblemList } from "./problem-list.ts";
 import { linkServices, type ServiceRegistry } from "./services.ts";
 
 /** What both compilers need: destinations and what holds for them. */

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The service registry: every host that can be a destination, from Kubernetes Services and Istio ServiceEntries.
 
-import type { Service, ServiceEntry, ServiceIdentity } from "../../model/index.ts";
+import type { ProblemList, ResourcesByKind, Service, ServiceEntry, ServiceIdentity } from "../../model/index.ts";
 import { isExportedTo, type CompileOptions } from "./options.ts";
-import type { ResourcesByKind } from "./order.ts";
-import type { ProblemList } from "./problem-list.ts";
 import { portProtocol, type PortProtocol } from "./protocols.ts";
 
 export interface LinkedService {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hosts: which covers which, held against the plain definition.
 
+import { createProblemList, sortByKind } from "../../../../src/model/index.ts";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
 import { compareSpecificity, coveringHosts, hostCovers } from "../../../../src/config/link/hosts.ts";
 import { boundDomains, linkGateways } from "../../../../src/config/link/gateways.ts";
-import { sortByKind } from "../../../../src/config/link/order.ts";
-import { createProblemList } from "../../../../src/config/link/problem-list.ts";
 import { gateway, gatewayOptions, server, virtualService } from "../compile/builders.ts";
 
 /** Few labels, so that random hosts overlap often. */

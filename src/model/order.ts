@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Age of resources, which decides conflicts, and their sorting into kinds.
 
-import type { Resource, ResourceKind } from "../../model/index.ts";
+import type { Resource, ResourceKind } from "./resources.ts";
 
 /** All resources of each kind, oldest first. */
 export type ResourcesByKind = {
@@ -12,7 +12,7 @@ export type ResourcesByKind = {
  * Istio's "oldest wins": creation time, then position in the input, then name and namespace. Without a creation time
  * a resource counts as the youngest, because whatever carries one already existed somewhere.
  */
-export function compareAge(left: Resource, right: Resource): number {
+function compareAge(left: Resource, right: Resource): number {
   const leftMs = left.createdMs ?? Number.MAX_SAFE_INTEGER;
   const rightMs = right.createdMs ?? Number.MAX_SAFE_INTEGER;
   if (leftMs !== rightMs) return leftMs - rightMs;

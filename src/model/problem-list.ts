@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Collects the problems of one build: each once, however many listeners and ports ran into it.
 
-import type { Position, Problem, ProblemCode, Resource, ResourceRef, Severity } from "../../model/index.ts";
+import type { Position, Problem, ProblemCode, ResourceRef, Severity } from "./problem.ts";
+import type { Resource } from "./resources.ts";
 
 export interface ProblemList {
   /** In the order of the resources, and of the lines within one. */
