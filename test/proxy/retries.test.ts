@@ -144,8 +144,9 @@ test("a try that takes too long on a kept-alive connection is no dead connection
   client.send(get("/second"));
   await upstream.takeThrough(endOfHead);
   proxy.clock.advance(230);
+  assert.equal(proxy.sample("naru_dead_connection_retries_total"), 0);
   assert.match(await client.takeThrough("upstream request timeout"), /^HTTP\/1\.1 504 Gateway Timeout\r\n/);
-  assert.deepEqual([origin.accepted, proxy.sample("naru_dead_connection_retries_total")], [1, 0]);
+  assert.equal(origin.accepted, 1);
 });
 
 test("a try that takes too long is given up and retried; the last one is 504 UT,URX", async () => {
