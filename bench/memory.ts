@@ -100,7 +100,7 @@ function possibleConnections(): number {
 }
 
 function mayRaise(): boolean {
-  return spawnSync("prlimit", [`--nofile=${fileLimit}`, "true"]).status === 0;
+  return spawnSync("sh", ["-c", `prlimit --nofile=${fileLimit} true`]).status === 0;
 }
 
 async function measure(what: string, config: string, use: (naru: Running) => Promise<void>): Promise<MemoryFigure> {
