@@ -54,7 +54,7 @@ interface Walk {
 
 const folder = fileURLToPath(new URL("../src/config/decode/", import.meta.url));
 const roles = new Set<string>(["required", "optional", "unserved", "refused", "silent"]);
-/** Of every document, and described once. */
+/** Of every document; where a kind reads nothing of them they are not worth a word. */
 const documentFields = new Set(["apiVersion", "kind", "metadata", "status"]);
 /** Decoders of documents whose fields are all under `spec`. */
 const specDocuments = new Set(["istioDocument", "metallbDocument", "metallbDocumentWithDefaults"]);
@@ -118,7 +118,7 @@ function fieldsOf(constant: Constant, walk: Walk, path: string): ConfigField[] {
 function fieldOf({ file, tokens }: Constant, walk: Walk, prefix: string): ConfigField[] {
   const [name, colon, role, ...rest] = tokens;
   if (colon?.text !== ":" || !isRole(role?.text)) throw new Error(`${file}:${name!.line} is no field that can be read`);
-  if (documentFields.has(name!.text)) return [];
+  if (documentFields.has(name!.text) && role.text === "silent") return [];
   const parts = constantsNamedIn({ file, tokens: rest }, walk.files);
   const isList = isListOf(rest) || parts.some((part) => isListOf(part.tokens) && shapeIn(part.tokens) === null);
   const path = `${prefix}${name!.text}${isList ? "[]" : ""}`;

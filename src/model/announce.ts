@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the announcer reads: MetalLB's resources as decoded, with defaults applied. Meaning is MetalLB's own; names
-// differ only where a unit is added. Readonly and serialisable.
+// What the announcer reads: MetalLB's resources, and of Kubernetes' what matters to it, as decoded, with defaults applied.
+// Meaning is their own; names differ only where a unit is added. Readonly and serialisable.
 
 import type { Position } from "./problem.ts";
 import type { Labels, ResourceBase } from "./resources.ts";
@@ -108,6 +108,43 @@ export interface BFDProfile extends ResourceBase {
 export interface Community extends ResourceBase {
   readonly kind: "Community";
   readonly communities: readonly { readonly position: Position; readonly name: string; readonly value: string }[];
+}
+
+/** A Service of type LoadBalancer, as far as only the announcer reads it. */
+export interface LoadBalancerService {
+  /** spec.loadBalancerClass; "" = none. */
+  readonly loadBalancerClass: string;
+  /** Addresses asked for, as written: by annotation, else by spec.loadBalancerIP. Empty = any. */
+  readonly requestedIPs: readonly string[];
+  /** "" = any. */
+  readonly requestedPool: string;
+  /** "" = the address is not shared. */
+  readonly sharingKey: string;
+  readonly externalTrafficPolicy: "Cluster" | "Local";
+  /** Empty where the cluster has not decided yet. */
+  readonly ipFamilies: readonly (4 | 6)[];
+  /** null = not said. */
+  readonly ipFamilyPolicy: "SingleStack" | "PreferDualStack" | "RequireDualStack" | null;
+  /** Addresses it has had so far: status.loadBalancer.ingress[].ip. */
+  readonly ingressIPs: readonly string[];
+}
+
+export interface Node extends ResourceBase {
+  readonly kind: "Node";
+  /** InternalIP. */
+  readonly addresses: readonly string[];
+  readonly podCIDRs: readonly string[];
+  /** Condition Ready; a node that says nothing is ready. */
+  readonly ready: boolean;
+  /** Condition NetworkUnavailable. */
+  readonly networkUnavailable: boolean;
+}
+
+/** Of type kubernetes.io/basic-auth; no other is read. */
+export interface Secret extends ResourceBase {
+  readonly kind: "Secret";
+  /** Never in a message. null = the Secret has none. */
+  readonly password: string | null;
 }
 
 /** On the wire: RFC 1997 as one 32-bit number, RFC 8092 as three. */

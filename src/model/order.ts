@@ -31,6 +31,8 @@ export function sortByKind(resources: readonly Resource[]): ResourcesByKind {
     EndpointSlice: [],
     Endpoints: [],
     Namespace: [],
+    Node: [],
+    Secret: [],
     IPAddressPool: [],
     L2Advertisement: [],
     BGPAdvertisement: [],

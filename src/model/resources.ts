@@ -2,7 +2,17 @@
 // Decoded resources: defaults applied, durations in milliseconds, enums narrowed. Field meaning is Istio's and
 // Kubernetes' own; names differ from theirs only where a unit is added. Readonly and serialisable.
 
-import type { BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement } from "./announce.ts";
+import type {
+  BFDProfile,
+  BGPAdvertisement,
+  BGPPeer,
+  Community,
+  IPAddressPool,
+  L2Advertisement,
+  LoadBalancerService,
+  Node,
+  Secret,
+} from "./announce.ts";
 import type { Position, ResourceRef } from "./problem.ts";
 import type { RetryOn } from "./retry-on.ts";
 
@@ -15,6 +25,8 @@ export interface ResourceBase extends ResourceRef {
   /** Position in the input, ascending; stands in for age where files carry no timestamp. */
   readonly order: number;
   readonly position: Position;
+  /** The document it was made of, where that is no resource itself: MetalLB's old ConfigMap. */
+  readonly origin?: ResourceRef;
 }
 
 /** Istio StringMatch. `presence` is an empty match or regex `*`. */
@@ -186,7 +198,7 @@ export interface ServiceEntryPort {
 /** The inline endpoint of a ServiceEntry and the spec of a WorkloadEntry are the same thing. */
 export interface WorkloadSpec {
   readonly position: Position;
-  /** IP address, or a host name where the ServiceEntry resolves by DNS. */
+  /** IP address, absolute path of a Unix socket, or a host name where the ServiceEntry resolves by DNS. */
   readonly address: string;
   /** Service port name → endpoint port. */
   readonly ports: Readonly<Record<string, number>>;
@@ -210,6 +222,8 @@ export interface Service extends ResourceBase {
   readonly clusterIPs: readonly string[];
   /** "" unless type is ExternalName. */
   readonly externalName: string;
+  /** What only the announcer reads; null unless type is LoadBalancer. */
+  readonly loadBalancer: LoadBalancerService | null;
 }
 
 export interface ServicePort {
@@ -240,15 +254,25 @@ export interface SliceEndpoint {
   readonly zone: string;
   /** targetRef.name of a Pod, or "". */
   readonly pod: string;
+  /** nodeName, or "". */
+  readonly node: string;
 }
 
 export interface Endpoints extends ResourceBase {
   readonly kind: "Endpoints";
   readonly subsets: readonly {
-    readonly addresses: readonly { readonly ip: string; readonly pod: string }[];
-    readonly notReadyAddresses: readonly { readonly ip: string; readonly pod: string }[];
+    readonly addresses: readonly EndpointsAddress[];
+    readonly notReadyAddresses: readonly EndpointsAddress[];
     readonly ports: readonly { readonly name: string; readonly port: number }[];
   }[];
+}
+
+export interface EndpointsAddress {
+  readonly ip: string;
+  /** targetRef.name of a Pod, or "". */
+  readonly pod: string;
+  /** nodeName, or "". */
+  readonly node: string;
 }
 
 export interface Namespace extends ResourceBase {
@@ -265,6 +289,8 @@ export type Resource =
   | EndpointSlice
   | Endpoints
   | Namespace
+  | Node
+  | Secret
   | IPAddressPool
   | L2Advertisement
   | BGPAdvertisement

@@ -129,7 +129,7 @@ class FileDecoder {
     const [group, version] = splitApiVersion(type.apiVersion);
     if (type.kind.endsWith("List") && this.#addList(document, type, group)) return;
     const kind = findKind(type.kind, group);
-    if (kind === undefined) this.#ignore(type);
+    if (kind === undefined || kind.isRead?.(document) === false) this.#ignore(type);
     else this.#addResource(document, kind, version);
   }
 
@@ -175,7 +175,7 @@ class FileDecoder {
       const header = decodeHeader(document, kind, resource, order);
       const decoded = header === undefined ? undefined : kind.decode(document, header);
       if (decoded !== undefined && this.#problems.errorCount === errorsBefore) {
-        this.#resources.push(decoded);
+        this.#resources.push(...[decoded].flat());
         return;
       }
       if (this.#problems.errorCount === errorsBefore) {

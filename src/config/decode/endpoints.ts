@@ -60,7 +60,7 @@ const sliceEndpoint: Decoder<SliceEndpoint> = object(
     deprecatedTopology: silent,
     hints: silent,
     hostname: silent,
-    nodeName: silent,
+    nodeName: optional(text),
   },
   (fields) => {
     const ready = fields.conditions?.ready ?? true;
@@ -72,6 +72,7 @@ const sliceEndpoint: Decoder<SliceEndpoint> = object(
       terminating: fields.conditions?.terminating ?? false,
       zone: fields.zone ?? "",
       pod: fields.targetRef ?? "",
+      node: fields.nodeName ?? "",
     };
   },
 );
@@ -97,9 +98,9 @@ const subsetAddress = object(
     ip: required(address, "write the IP address"),
     targetRef: optional(targetRef),
     hostname: silent,
-    nodeName: silent,
+    nodeName: optional(text),
   },
-  (fields) => ({ ip: fields.ip, pod: fields.targetRef ?? "" }),
+  (fields) => ({ ip: fields.ip, pod: fields.targetRef ?? "", node: fields.nodeName ?? "" }),
 );
 
 const subset = object(

@@ -18,7 +18,8 @@ export interface Header {
 }
 
 export interface Kind {
-  readonly kind: ResourceKind;
+  /** A ConfigMap is no resource itself, but there are resources in it. */
+  readonly kind: ResourceKind | "ConfigMap";
   /** "" is the core group of Kubernetes. */
   readonly group: string;
   readonly versions: readonly string[];
@@ -26,8 +27,13 @@ export interface Kind {
   readonly namespaced: boolean;
   /** Services and Namespaces must be DNS labels, everything else may have dots. */
   readonly dottedName: boolean;
-  /** undefined after reporting why. Decoding goes on after an error; the caller drops resources with errors. */
-  decode(document: Place, header: Header): Resource | undefined;
+  /** Absent = true. Documents of which it says no are ignored like those of any other kind that is not read. */
+  isRead?(document: Place): boolean;
+  /**
+   * One resource, or those that the document stands for. undefined after reporting why. Decoding goes on after an
+   * error; the caller drops resources with errors.
+   */
+  decode(document: Place, header: Header): Resource | readonly Resource[] | undefined;
 }
 
 export const istioGroup = "networking.istio.io";

@@ -10,6 +10,8 @@ import { bfdProfile } from "./metallb/bfd-profile.ts";
 import { bgpPeer } from "./metallb/bgp-peer.ts";
 import { community } from "./metallb/community.ts";
 import { ipAddressPool } from "./metallb/ip-address-pool.ts";
+import { node } from "./node.ts";
+import { secret } from "./secret.ts";
 import { serviceEntry } from "./service-entry.ts";
 import { namespace, service } from "./service.ts";
 import { virtualService } from "./virtual-service.ts";
@@ -25,6 +27,8 @@ export const kinds: readonly Kind[] = [
   endpoints,
   endpointSlice,
   namespace,
+  node,
+  secret,
   ipAddressPool,
   l2Advertisement,
   bgpAdvertisement,

@@ -4,6 +4,7 @@
 import { ipFamily } from "../../core/index.ts";
 import type { Namespace, Service, ServicePort } from "../../model/index.ts";
 import { documentFields, type Kind } from "./kind.ts";
+import { loadBalancerFields, loadBalancerOf, serviceStatus } from "./load-balancer.ts";
 import { dnsLabel, isDnsLabel, labels, normalizeHost } from "./names.ts";
 import { excerpt, type Place } from "./place.ts";
 import { isOneOf, object, optional, required, silent, unserved, type Decoder } from "./schema.ts";
@@ -40,16 +41,12 @@ const spec = object(
     publishNotReadyAddresses: unserved("endpoints that are not ready get no requests", isOneOf(false)),
     sessionAffinity: unserved("requests of one client go to all endpoints", isOneOf("None", "")),
     trafficDistribution: unserved("requests go to endpoints in all zones"),
+    ...loadBalancerFields,
     allocateLoadBalancerNodePorts: silent,
     externalIPs: silent,
-    externalTrafficPolicy: silent,
     healthCheckNodePort: silent,
     internalTrafficPolicy: silent,
-    ipFamilies: silent,
     ipFamily: silent,
-    ipFamilyPolicy: silent,
-    loadBalancerClass: silent,
-    loadBalancerIP: silent,
     loadBalancerSourceRanges: silent,
     sessionAffinityConfig: silent,
     topologyKeys: silent,
@@ -74,6 +71,7 @@ const spec = object(
       ports,
       clusterIPs: addresses.filter((address) => address !== ""),
       externalName: type === "ExternalName" ? (fields.externalName ?? "") : "",
+      fields,
     };
   },
 );
@@ -108,8 +106,11 @@ function externalName(place: Place): string | undefined {
 
 const decodeService = object(
   "kubernetes",
-  { ...documentFields, spec: required(spec, "write selector and ports under it") },
-  (document) => document.spec,
+  { ...documentFields, spec: required(spec, "write selector and ports under it"), status: optional(serviceStatus) },
+  ({ spec: { fields, ...decoded }, status = [] }, { place }) => ({
+    ...decoded,
+    loadBalancer: decoded.type === "LoadBalancer" ? loadBalancerOf(place, fields, status) : null,
+  }),
 );
 
 export const service: Kind = {

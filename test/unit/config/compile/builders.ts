@@ -143,6 +143,7 @@ export function service(name: string, given: Given<"Service"> = {}): Service {
     ports: [servicePort()],
     clusterIPs: [],
     externalName: "",
+    loadBalancer: null,
     ...given,
   };
 }
@@ -193,7 +194,7 @@ export function sliceEndpoint(
   address: string,
   given: Partial<EndpointSlice["endpoints"][number]> = {},
 ): EndpointSlice["endpoints"][number] {
-  return { addresses: [address], ready: true, serving: true, terminating: false, zone: "", pod: "", ...given };
+  return { addresses: [address], ready: true, serving: true, terminating: false, zone: "", pod: "", node: "", ...given };
 }
 
 export function endpoints(name: string, given: Given<"Endpoints"> = {}): Endpoints {

@@ -84,11 +84,15 @@ describe("endpoints of Kubernetes Services", () => {
     const legacy = endpoints("web", {
       subsets: [
         {
-          addresses: [{ ip: "10.0.0.1", pod: "" }],
-          notReadyAddresses: [{ ip: "10.0.0.2", pod: "" }],
+          addresses: [{ ip: "10.0.0.1", pod: "", node: "" }],
+          notReadyAddresses: [{ ip: "10.0.0.2", pod: "", node: "" }],
           ports: [{ name: "http", port: 8080 }],
         },
-        { addresses: [{ ip: "10.0.0.3", pod: "" }], notReadyAddresses: [], ports: [{ name: "metrics", port: 9090 }] },
+        {
+          addresses: [{ ip: "10.0.0.3", pod: "", node: "" }],
+          notReadyAddresses: [],
+          ports: [{ name: "metrics", port: 9090 }],
+        },
       ],
     });
     assert.deepEqual(listed(web, service("web"), legacy), ["10.0.0.1:8080", "10.0.0.2:8080!"]);

@@ -38,6 +38,7 @@ describe("Service", () => {
       ],
       clusterIPs: ["10.0.0.1", "fd00::1"],
       externalName: "",
+      loadBalancer: null,
     });
   });
 
@@ -94,9 +95,9 @@ endpoints:
       { name: "", port: 81 },
     ]);
     assert.deepEqual(decoded.endpoints, [
-      { addresses: ["10.0.0.1"], ready: true, serving: true, terminating: false, zone: "a", pod: "web-1" },
-      { addresses: ["10.0.0.2"], ready: false, serving: false, terminating: false, zone: "", pod: "" },
-      { addresses: ["10.0.0.3"], ready: false, serving: true, terminating: true, zone: "", pod: "" },
+      { addresses: ["10.0.0.1"], ready: true, serving: true, terminating: false, zone: "a", pod: "web-1", node: "" },
+      { addresses: ["10.0.0.2"], ready: false, serving: false, terminating: false, zone: "", pod: "", node: "" },
+      { addresses: ["10.0.0.3"], ready: false, serving: true, terminating: true, zone: "", pod: "", node: "" },
     ]);
   });
 
@@ -122,8 +123,8 @@ describe("Endpoints", () => {
     );
     assert.deepEqual(decodeOne("Endpoints", text).subsets, [
       {
-        addresses: [{ ip: "10.0.0.1", pod: "p" }],
-        notReadyAddresses: [{ ip: "10.0.0.2", pod: "" }],
+        addresses: [{ ip: "10.0.0.1", pod: "p", node: "" }],
+        notReadyAddresses: [{ ip: "10.0.0.2", pod: "", node: "" }],
         ports: [{ name: "http", port: 80 }],
       },
     ]);
