@@ -14,6 +14,10 @@ const library = {
   accept4: { arguments: ["i32", "u64", "u64", "i32"], return: "i32" },
   fcntl: { arguments: ["i32", "i32", "i32"], return: "i32" },
   setsockopt: { arguments: ["i32", "i32", "i32", "pointer", "u32"], return: "i32" },
+  getsockopt: { arguments: ["i32", "i32", "i32", "pointer", "pointer"], return: "i32" },
+  recv: { arguments: ["i32", "pointer", "u32", "i32"], return: "i32" },
+  recvmmsg: { arguments: ["i32", "u64", "u32", "i32", "u64"], return: "i32" },
+  sendto: { arguments: ["i32", "pointer", "u32", "i32", "pointer", "u32"], return: "i32" },
   getsockname: { arguments: ["i32", "pointer", "pointer"], return: "i32" },
   getpeername: { arguments: ["i32", "pointer", "pointer"], return: "i32" },
   shutdown: { arguments: ["i32", "i32"], return: "i32" },
@@ -21,6 +25,11 @@ const library = {
   uv_backend_fd: { arguments: ["u64"], return: "i32" },
   uv_backend_timeout: { arguments: ["u64"], return: "i32" },
   uv_update_time: { arguments: ["u64"], return: "void" },
+  uv_handle_size: { arguments: ["i32"], return: "u64" },
+  uv_poll_init: { arguments: ["u64", "pointer", "i32"], return: "i32" },
+  uv_poll_start: { arguments: ["pointer", "i32", "u64"], return: "i32" },
+  uv_poll_stop: { arguments: ["pointer"], return: "i32" },
+  uv_close: { arguments: ["pointer", "u64"], return: "void" },
   __errno_location: { arguments: [], return: "u64" },
 } as const;
 
@@ -39,7 +48,7 @@ const addressSyscalls = [
 
 /** Everything bound, of one thread. Throws when a symbol is missing or node:ffi is forbidden. */
 export function bindLibc(ffi: Ffi) {
-  const { functions } = ffi.dlopen(null, library);
+  const { lib, functions } = ffi.dlopen(null, library);
   // One library hands out a symbol with one signature only.
   const enter = ffi.dlopen(null, shortSyscall).functions.syscall;
   const setup = ffi.dlopen(null, addressSyscalls[0]).functions.syscall;
@@ -49,6 +58,8 @@ export function bindLibc(ffi: Ffi) {
   return {
     ...functions,
     ffi,
+    /** Makes and ends callbacks for native code. */
+    lib,
     eventLoop: ffi.getCurrentEventLoop(),
     /** What was mapped through this binding. */
     mapped: [] as { readonly address: bigint; readonly bytes: number }[],
