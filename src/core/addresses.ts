@@ -15,8 +15,9 @@ export function ipFamily(text: string): 0 | 4 | 6 {
   return family === 4 || (family === 6 && !text.includes("%")) ? family : 0;
 }
 
-/** `host:port` as it appears in URLs and logs; IPv6 in brackets. */
+/** `host:port` as it appears in URLs and logs; IPv6 in brackets; the path of a Unix socket alone, as Envoy has it. */
 export function formatHostPort(host: string, port: number): string {
+  if (host.startsWith("/")) return host;
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 

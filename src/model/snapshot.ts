@@ -157,7 +157,7 @@ export interface EndpointSnapshot {
 }
 
 export interface EndpointSpec {
-  /** IP address; for `dns` clusters a host name. */
+  /** IP address, or absolute path of a Unix socket, whose port is 0; for `dns` clusters a host name. */
   readonly address: string;
   readonly port: number;
   /** Relative share, positive. */

@@ -68,8 +68,9 @@ export class UpstreamConnection implements ConnectionHandler {
     return this.#connection!;
   }
 
-  /** `address:port` of our end; made once, for the access log. */
-  get localText(): ByteRange {
+  /** `address:port` of our end; made once, for the access log. null: our end of a Unix socket has no name. */
+  get localText(): ByteRange | null {
+    if (this.endpoint.port === 0) return null;
     return (this.#localText ??= asciiRange(formatHostPort(this.connection.localAddress, this.connection.localPort)));
   }
 

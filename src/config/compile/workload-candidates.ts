@@ -4,6 +4,7 @@
 
 import { ipFamily } from "../../core/index.ts";
 import type { Labels, ProblemList, Service, ServiceEntry, WorkloadEntry, WorkloadSpec } from "../../model/index.ts";
+import { isUnixPath } from "../decode/names.ts";
 import { getOrCreate } from "../link/destination-rules.ts";
 import { selects } from "../link/options.ts";
 import type { LinkedPort, LinkedService } from "../link/services.ts";
@@ -86,6 +87,7 @@ function workloadLabels({ labels, spec }: WorkloadEntry): Labels {
 
 /** By the name of the target port, then of the service port, then the number the service gives. */
 function endpointPort({ owner, spec, path }: Described, port: LinkedPort, problems: ProblemList): number | null {
+  if (isUnixPath(spec.address)) return 0;
   const { targetPort, name } = port;
   const named = typeof targetPort === "string" ? own(spec.ports, targetPort) : undefined;
   const number = named ?? own(spec.ports, name) ?? (typeof targetPort === "number" ? targetPort : undefined);
@@ -101,18 +103,21 @@ function endpointPort({ owner, spec, path }: Described, port: LinkedPort, proble
   return null;
 }
 
-/** Clusters that do not resolve names need addresses. */
+/** Clusters that do not resolve names need addresses, and those that do need names or addresses. */
 function isReachable({ owner, spec, path }: Described, service: LinkedService, problems: ProblemList): boolean {
-  if (service.discovery === "dns" || ipFamily(spec.address) !== 0) return true;
+  const isUnix = isUnixPath(spec.address);
+  const isNamed = service.discovery === "dns";
+  if (isUnix ? !isNamed : isNamed || ipFamily(spec.address) !== 0) return true;
   problems.add({
     code: "VALUE",
     severity: "warning",
     resource: owner,
     position: spec.position,
     path: `${path}.address`,
-    message:
-      `${service.host} does not resolve names, so ${spec.address} gets no requests; ` +
-      "write an IP address, or describe the service by a ServiceEntry with resolution: DNS",
+    message: isUnix
+      ? `${service.host} resolves names, so the Unix socket ${spec.address} gets no requests; use resolution: STATIC`
+      : `${service.host} does not resolve names, so ${spec.address} gets no requests; ` +
+        "write an IP address, or describe the service by a ServiceEntry with resolution: DNS",
   });
   return false;
 }

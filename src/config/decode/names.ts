@@ -53,6 +53,11 @@ export function normalizeHost(value: string, wildcard: boolean): string | null {
   return isHostName(host) || ipFamily(host) !== 0 ? host : null;
 }
 
+/** An address that is no host but the absolute path of a Unix socket. */
+export function isUnixPath(address: string): boolean {
+  return address.startsWith("/");
+}
+
 /** `reviews` → `reviews.<namespace>.svc.<clusterDomain>`; anything with a dot, an address or `*` stays as it is. */
 export function expandHost(host: string, place: Place): string {
   const { namespace, clusterDomain } = place.scope;

@@ -4,7 +4,7 @@
 import { ipFamily } from "../../core/index.ts";
 import type { ServiceEntry, ServiceEntryPort, WorkloadSpec } from "../../model/index.ts";
 import { istioDocument, istioGroup, istioVersions, type Kind } from "./kind.ts";
-import { dnsLabel, exportTo, labels, wildcardHost } from "./names.ts";
+import { isUnixPath, dnsLabel, exportTo, labels, wildcardHost } from "./names.ts";
 import { object, optional, required, silent, unserved, type Decoder, type Fields } from "./schema.ts";
 import { distinct, list, oneOf, port, text } from "./values.ts";
 import { workloadSpec } from "./workload.ts";
@@ -105,18 +105,24 @@ function checkEndpoints(
     if (!hasEndpoints && selector === undefined && hosts.some((host) => host.startsWith("*"))) {
       (at("hosts") ?? place).error("VALUE", "a wildcard host cannot be resolved; write `endpoints`, or the full names");
     }
-    return;
-  }
-  if (!hasEndpoints && selector === undefined) {
+  } else if (!hasEndpoints && selector === undefined) {
     place.error("REQUIRED", "resolution STATIC needs `endpoints` or a `workloadSelector`; write one of them");
   }
   if (written?.value.kind !== "list" || endpoints.length !== written.value.items.length) return;
   for (const [index, endpoint] of endpoints.entries()) {
     const item = written.value.items[index];
-    if (item === undefined || ipFamily(endpoint.address) !== 0) continue;
+    if (item === undefined || isServedBy(resolution, endpoint.address)) continue;
     const address = written.item(index, item).child("address") ?? written;
-    address.error("VALUE", "resolution STATIC needs IP addresses; write one, or use resolution DNS");
+    const message =
+      resolution === "DNS"
+        ? "a Unix socket needs resolution STATIC"
+        : "resolution STATIC needs IP addresses or Unix sockets; write one, or use resolution DNS";
+    address.error("VALUE", message);
   }
+}
+
+function isServedBy(resolution: ServiceEntry["resolution"], address: string): boolean {
+  return resolution === "DNS" ? !isUnixPath(address) : isUnixPath(address) || ipFamily(address) !== 0;
 }
 
 const decodeSpec = istioDocument(spec);

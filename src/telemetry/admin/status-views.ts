@@ -101,6 +101,7 @@ function listenerData(listener: ListenerStatus): unknown {
 }
 
 function socketAddress(address: string): unknown {
+  if (address.startsWith("/")) return { pipe: { path: address } };
   const parsed = parseHostPort(address);
   return { socket_address: { address: parsed?.host ?? address, port_value: parsed?.port ?? 0 } };
 }

@@ -73,6 +73,15 @@ endpoints:
     );
   });
 
+  it("decodes a Unix socket to its path", () => {
+    const text = `hosts: [a.b]\nresolution: STATIC\n${ports}\nendpoints: [{address: "unix:///run/a.b/Web.sock"}]`;
+    const entry = decodeOne("ServiceEntry", istio("ServiceEntry", text));
+    assert.deepEqual(
+      entry.endpoints.map(({ address }) => address),
+      ["/run/a.b/Web.sock"],
+    );
+  });
+
   it("treats DNS_ROUND_ROBIN as DNS with a warning", () => {
     const text = istio("ServiceEntry", `hosts: [a.b]\nresolution: DNS_ROUND_ROBIN\n${ports}`);
     assert.equal(decodeOne("ServiceEntry", text).resolution, "DNS");
@@ -94,8 +103,28 @@ endpoints:
       ["error VALUE spec.endpoints[0].address"],
     ],
     [
-      `hosts: [a.b]\nresolution: STATIC\n${ports}\nendpoints: [{address: "unix:///a"}]`,
+      `hosts: [a.b]\nresolution: STATIC\n${ports}\nendpoints: [{address: "unix://@a"}]`,
       ["error UNSERVED_FIELD spec.endpoints[0].address"],
+    ],
+    [
+      `hosts: [a.b]\nresolution: STATIC\n${ports}\nendpoints: [{address: "unix:a/b"}]`,
+      ["error VALUE spec.endpoints[0].address"],
+    ],
+    [
+      `hosts: [a.b]\nresolution: STATIC\n${ports}\nendpoints: [{address: "unix://a/b"}]`,
+      ["error VALUE spec.endpoints[0].address"],
+    ],
+    [
+      `hosts: [a.b]\nresolution: STATIC\n${ports}\nendpoints: [{address: "unix:///${"a".repeat(103)}"}]`,
+      ["error VALUE spec.endpoints[0].address"],
+    ],
+    [
+      `hosts: [a.b]\nresolution: STATIC\n${ports}\nendpoints: [{address: "unix:///a", ports: {http: 1}}]`,
+      ["error CONFLICT spec.endpoints[0].ports"],
+    ],
+    [
+      `hosts: [a.b]\nresolution: DNS\n${ports}\nendpoints: [{address: "unix:///a"}]`,
+      ["error VALUE spec.endpoints[0].address"],
     ],
     [`hosts: [a.b]\nresolution: STATIC\n${ports}\nendpoints: [{}]`, ["error REQUIRED spec.endpoints[0]"]],
     [
