@@ -176,6 +176,18 @@ for (const [whose, open] of openings) {
     assert.match(tap.error?.code ?? "", /^(?:ECONNRESET|EPIPE)$/);
   });
 
+  contract(`${whose} whose peer resets it while it closes has closed`, async (ground) => {
+    await using pair = await open(ground);
+    const { tap, peer } = pair;
+    peer.socket.pause();
+    tap.send(pattern(bigBytes));
+    tap.close();
+    await nextTurn();
+    peer.reset();
+    await closed(tap);
+    assert.equal(tap.error, null);
+  });
+
   contract(`${whose} that is paused hears of the end when it resumes`, async (ground) => {
     await using pair = await open(ground);
     const { tap, peer } = pair;

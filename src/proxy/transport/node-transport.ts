@@ -103,15 +103,11 @@ class NodeConnection implements Connection {
   #socket: Socket | null = null;
   #connected = false;
   #paused = false;
-  /** `send` returned false, and the socket's drain is to be passed on. */
-  #blocked = false;
   /** `end` was called: nothing more is sent. */
   #ended = false;
   /** `close` or `destroy` was called: the handler hears of nothing but the close. */
   #leaving = false;
   #closed = false;
-  /** The peer's FIN was read in the moment of a pause. */
-  #heldEnd = false;
   #error: Error | null = null;
   remoteAddress = "";
   remotePort = 0;
@@ -177,14 +173,12 @@ class NodeConnection implements Connection {
   send(length: number): boolean {
     const socket = this.#socket;
     if (socket === null || !this.#connected || this.#ended || this.#leaving || this.#closed) return true;
-    if (length === 0) return !this.#blocked;
+    if (length === 0) return !socket.writableNeedDrain;
     socket.write(this.#memory.written(length));
     const queued = socket.writableLength;
     if (queued === 0) return true;
     this.#memory.giveUp();
-    if (queued < highWaterBytes) return true;
-    this.#blocked = true;
-    return false;
+    return queued < highWaterBytes;
   }
 
   pause(): void {
@@ -196,7 +190,6 @@ class NodeConnection implements Connection {
     this.#paused = false;
     if (this.#leaving) return;
     this.#socket?.resume();
-    if (this.#heldEnd) process.nextTick(() => this.#releaseEnd());
   }
 
   end(): void {
@@ -261,13 +254,10 @@ class NodeConnection implements Connection {
     this.#memory.users.enter();
     this.#siblings?.enter();
     socket.on("drain", () => {
-      if (!this.#blocked) return;
-      this.#blocked = false;
       if (!this.#ended && !this.#leaving) this.#handler?.onDrain();
     });
     socket.on("end", () => {
-      this.#heldEnd = true;
-      this.#releaseEnd();
+      if (!this.#leaving) this.#handler?.onEnd();
     });
     socket.on("error", (error) => {
       this.#error = error;
@@ -280,12 +270,6 @@ class NodeConnection implements Connection {
       this.#siblings?.leave();
       this.#memory.users.leave();
     });
-  }
-
-  #releaseEnd(): void {
-    if (!this.#heldEnd || this.#paused) return;
-    this.#heldEnd = false;
-    if (!this.#leaving) this.#handler?.onEnd();
   }
 
   /** Closes by RST where there is such a thing: where there are ports. */
