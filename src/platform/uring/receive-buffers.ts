@@ -11,15 +11,16 @@ import { systemError } from "../system-error.ts";
 import { registerCode, syscallNumber } from "./abi.ts";
 import type { Ring } from "./ring.ts";
 
-export const receiveBufferBytes = 64 * 1024;
-const firstBuffers = 32;
 const entryBytes = 16;
 const registrationBytes = 40;
 /** The ring's tail lies over the unused last field of its first entry. */
 const tailHalfWord = 7;
 
 export class ReceiveBuffers {
-  /** All of them; buffer `n` begins at `n * receiveBufferBytes`. */
+  /** By which the kernel knows them. */
+  readonly group: number;
+  readonly bytesEach: number;
+  /** All of them; buffer `n` begins at `n * bytesEach`. */
   readonly bytes: Buffer<ArrayBuffer>;
   /** Buffers that are in use or in the kernel's hands; grows up to `count`. */
   circulating = 0;
@@ -28,12 +29,16 @@ export class ReceiveBuffers {
   readonly #ring: MappedMemory;
   readonly #words: Int32Array;
   readonly #halfWords: Uint16Array;
+  readonly #first: number;
   #tail = 0;
 
-  /** `count` is a power of two, at most 32768. Throws the system's error. */
-  constructor(libc: Libc, ring: Ring, group: number, count: number) {
+  /** `count` is a power of two, at most 32768; `first` take turns at first. Throws the system's error. */
+  constructor(libc: Libc, ring: Ring, group: number, bytesEach: number, count: number, first: number) {
+    this.group = group;
+    this.bytesEach = bytesEach;
     this.count = count;
-    this.#memory = mapMemory(libc, count * receiveBufferBytes);
+    this.#first = first;
+    this.#memory = mapMemory(libc, count * bytesEach);
     this.bytes = this.#memory.bytes;
     this.#ring = mapMemory(libc, count * entryBytes);
     this.#words = new Int32Array(this.#ring.bytes.buffer);
@@ -53,9 +58,9 @@ export class ReceiveBuffers {
   give(buffer: number): void {
     const slot = (this.#tail & (this.count - 1)) * 4;
     const words = this.#words;
-    words[slot] = this.#memory.low + buffer * receiveBufferBytes;
+    words[slot] = this.#memory.low + buffer * this.bytesEach;
     words[slot + 1] = this.#memory.high;
-    words[slot + 2] = receiveBufferBytes;
+    words[slot + 2] = this.bytesEach;
     // Only the lower half: the upper one of the first entry is the tail.
     this.#halfWords[slot * 2 + 6] = buffer;
     this.#tail = (this.#tail + 1) & 0xffff;
@@ -65,7 +70,7 @@ export class ReceiveBuffers {
   /** More were wanted at once than there are: doubles them. False when all there may be are in turn already. */
   grow(): boolean {
     const before = this.circulating;
-    this.circulating = Math.min(this.count, before === 0 ? firstBuffers : before * 2);
+    this.circulating = Math.min(this.count, before === 0 ? this.#first : before * 2);
     for (let buffer = before; buffer < this.circulating; buffer++) this.give(buffer);
     return this.circulating > before;
   }

@@ -93,6 +93,12 @@ export class Ring {
     this.#put(opcode.recv | ioprio.recvMultishot | entryFlag.bufferSelect, fd, 0, 0, 0, 0, id, generation, group);
   }
 
+  /** Receives once into a buffer of `group`; `isEmpty`: nothing is expected to be there yet. */
+  receiveOnce(fd: number, group: number, isEmpty: boolean, id: number, generation: number): void {
+    const first = opcode.recv | entryFlag.bufferSelect | (isEmpty ? ioprio.recvPollFirst : 0);
+    this.#put(first, fd, 0, 0, 0, 0, id, generation, group);
+  }
+
   /** Sends what the kernel takes at once, maybe none of it; `low` and `high` are the address of the memory. */
   send(fd: number, low: number, high: number, length: number, id: number, generation: number): void {
     this.#put(opcode.send, fd, low, high, length, dontWait, id, generation, 0);

@@ -5,20 +5,15 @@
 import { AssertionError } from "node:assert";
 import type { Buffer } from "node:buffer";
 
-import { receiveBufferBytes, type ReceiveBuffers } from "../../../platform/index.ts";
+import type { ReceiveBuffers } from "../../../platform/index.ts";
 
 const poison = 0xdd;
 
 export class OwnershipCheck {
-  readonly #buffers: ReceiveBuffers;
-  /** Received into and not given back. */
-  readonly #held = new Set<number>();
+  /** Received into and not given back: group and number. */
+  readonly #held = new Set<string>();
   /** Offsets of memory that is being sent. */
   readonly #sending = new Set<number>();
-
-  constructor(buffers: ReceiveBuffers) {
-    this.#buffers = buffers;
-  }
 
   /** A completion came in for a slot: of the generation that owns it, since slots outlive their operations. */
   completion(owner: object | null | undefined, generation: number | undefined, carried: number): void {
@@ -27,18 +22,19 @@ export class OwnershipCheck {
   }
 
   /** The kernel has filled `buffer`. */
-  received(buffer: number, length: number): void {
-    if (buffer < 0 || buffer >= this.#buffers.circulating) fail(`buffer ${buffer} was never given to the kernel`);
-    if (length > receiveBufferBytes) fail(`${length} bytes in a buffer of ${receiveBufferBytes}`);
-    if (this.#held.has(buffer)) fail(`buffer ${buffer} was filled while it was being read`);
-    this.#held.add(buffer);
+  received({ group, circulating, bytesEach }: ReceiveBuffers, buffer: number, length: number): void {
+    const name = `${group}:${buffer}`;
+    if (buffer < 0 || buffer >= circulating) fail(`buffer ${name} was never given to the kernel`);
+    if (length > bytesEach) fail(`${length} bytes in a buffer of ${bytesEach}`);
+    if (this.#held.has(name)) fail(`buffer ${name} was filled while it was being read`);
+    this.#held.add(name);
   }
 
   /** `buffer` is about to be given back. */
-  gives(buffer: number): void {
-    if (!this.#held.delete(buffer)) fail(`buffer ${buffer} is given back twice`);
-    const at = buffer * receiveBufferBytes;
-    this.#buffers.bytes.fill(poison, at, at + receiveBufferBytes);
+  gives({ group, bytes, bytesEach }: ReceiveBuffers, buffer: number): void {
+    const name = `${group}:${buffer}`;
+    if (!this.#held.delete(name)) fail(`buffer ${name} is given back twice`);
+    bytes.fill(poison, buffer * bytesEach, (buffer + 1) * bytesEach);
   }
 
   /** Memory at `at` goes to the kernel. */

@@ -5,10 +5,10 @@
 
 import { Buffer } from "node:buffer";
 
-import { receiveBufferBytes, systemError, type SocketAddress } from "../../../platform/index.ts";
+import { completionFlag, systemError, type SocketAddress } from "../../../platform/index.ts";
 import type { Connection, ConnectionHandler } from "../transport.ts";
 import { SendQueue } from "./send-queue.ts";
-import { bufferGroup, operation, takenId, type SlotOwner, type UringThread } from "./uring-thread.ts";
+import { operation, takenId, type SlotOwner, type UringThread } from "./uring-thread.ts";
 
 /** Queued bytes above which `send` asks the sender to wait. */
 const highWaterBytes = 64 * 1024;
@@ -16,6 +16,8 @@ const highWaterBytes = 64 * 1024;
 const queuedSendBytes = 64 * 1024;
 /** Sends from this size on go to the kernel at once: the call is little beside the copying. */
 const directSendBytes = 8 * 1024;
+/** After so many small messages in a row a connection is no longer taken for one of bodies. */
+const smallReadsToLeaveBulk = 8;
 const eagain = -11;
 const ecanceled = -125;
 const enobufs = -105;
@@ -40,6 +42,13 @@ export class UringConnection implements Connection, SlotOwner {
   #operations = 0;
   #connected: boolean;
   #receiving = false;
+  /** Bodies are expected: received one buffer at a time, into large ones. */
+  #bulk: boolean;
+  /** What the receive that is under way, or was last, is. */
+  #receivingBulk = false;
+  #smallReads = 0;
+  /** The socket has more than was received. */
+  #notEmpty = false;
   #receiveCancelled = false;
   #connecting = false;
   #polling = false;
@@ -75,6 +84,8 @@ export class UringConnection implements Connection, SlotOwner {
     this.#fd = fd;
     this.#owner = owner;
     this.#connected = owner !== null;
+    // Upstreams send bodies until they are known to send small ones.
+    this.#bulk = owner === null;
     if (fd >= 0) thread.ledger?.add(fd);
     this.#remote = owner === null ? nowhere : thread.sockets.remoteAddress(fd);
     this.#slot = thread.claim(this);
@@ -228,9 +239,12 @@ export class UringConnection implements Connection, SlotOwner {
     if (this.#receiving || this.#paused || this.#peerEnded || this.#closing || !this.#connected) return;
     if (this.#heldEnd !== notEnded) return;
     this.#receiving = true;
+    this.#receivingBulk = this.#bulk;
     this.#operations++;
-    const { ring } = this.#thread;
-    ring.receive(this.#fd, bufferGroup, this.#thread.idOf(this.#slot, operation.receive), this.#generation);
+    const { ring, bulk, small } = this.#thread;
+    const id = this.#thread.idOf(this.#slot, operation.receive);
+    if (this.#bulk) ring.receiveOnce(this.#fd, bulk.group, !this.#notEmpty, id, this.#generation);
+    else ring.receive(this.#fd, small.group, id, this.#generation);
   }
 
   #onReceived(result: number, hasMore: boolean, buffer: number): void {
@@ -240,30 +254,55 @@ export class UringConnection implements Connection, SlotOwner {
     }
     if (buffer >= 0) this.#take(buffer, result);
     if (result === 0) this.#onEnd(0);
-    else if (result === enobufs || result === eagain || result === eintr) this.#thread.later(this);
-    else if (result < 0 && result !== ecanceled) this.#onEnd(result);
+    else if (result === enobufs) this.#onNoBuffer();
+    else if (result < 0 && result !== ecanceled && result !== eagain && result !== eintr) this.#onEnd(result);
     if (!hasMore && result !== enobufs) this.#receive();
   }
 
   #take(buffer: number, length: number): void {
-    const { buffers, check } = this.#thread;
-    check?.received(buffer, length);
-    const from = buffer * receiveBufferBytes;
-    if (length > 0) this.#use(from, from + length);
-    check?.gives(buffer);
+    const { bulk, small, check, ring } = this.#thread;
+    const buffers = this.#receivingBulk ? bulk : small;
+    this.#notEmpty = (ring.flags & completionFlag.notEmpty) !== 0;
+    this.#learnSize(length, small.bytesEach);
+    check?.received(buffers, buffer, length);
+    const from = buffer * buffers.bytesEach;
+    if (length > 0) this.#use(buffers.bytes, from, from + length);
+    check?.gives(buffers, buffer);
     buffers.give(buffer);
   }
 
-  #use(from: number, to: number): void {
+  #use(bytes: Buffer, from: number, to: number): void {
     if (this.#leaving || this.#closing) return;
-    if (this.#paused || this.#held !== null) this.#hold(from, to);
-    else this.#handler!.onData(this.#thread.buffers.bytes, from, to);
+    if (this.#paused || this.#held !== null) this.#hold(bytes, from, to);
+    else this.#handler!.onData(bytes, from, to);
+  }
+
+  /** Bodies fill small buffers to the brim; whoever sends none for a while is received from as it comes again. */
+  #learnSize(length: number, smallBytes: number): void {
+    if (length < smallBytes) {
+      if (this.#bulk && ++this.#smallReads >= smallReadsToLeaveBulk) this.#bulk = false;
+      return;
+    }
+    this.#smallReads = 0;
+    if (this.#bulk) return;
+    this.#bulk = true;
+    this.#cancelReceive();
+  }
+
+  #onNoBuffer(): void {
+    this.#notEmpty = true;
+    if (this.#receivingBulk) {
+      this.#thread.queueForBulk(this);
+    } else {
+      this.#thread.onStarved();
+      this.#thread.later(this);
+    }
   }
 
   /** Keeps what came in spite of a pause, and sees to it that no more comes. */
-  #hold(from: number, to: number): void {
+  #hold(bytes: Buffer, from: number, to: number): void {
     const copy = Buffer.allocUnsafeSlow(to - from);
-    this.#thread.buffers.bytes.copy(copy, 0, from, to);
+    bytes.copy(copy, 0, from, to);
     (this.#held ??= []).push(copy);
     this.#cancelReceive();
   }
@@ -419,7 +458,10 @@ export class UringConnection implements Connection, SlotOwner {
 
   #fail(errno: number, call: string): void {
     if (this.#closing) return;
-    this.#error = call === "connect" ? systemError(call, errno, this.#remote) : systemError(call, errno);
+    // After `close` the end is what was wanted, however it comes.
+    if (!this.#leaving) {
+      this.#error = call === "connect" ? systemError(call, errno, this.#remote) : systemError(call, errno);
+    }
     this.#startClosing(false);
   }
 

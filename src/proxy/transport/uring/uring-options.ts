@@ -10,7 +10,7 @@ export interface UringDeps {
 }
 
 export interface UringOptions {
-  /** Memory for what is received and not yet looked at, per thread; a multiple of 64 KiB. `--uring-buffers`. */
+  /** Memory for what is received and not yet looked at, per thread; at least 1 MiB. `--uring-buffers`. */
   readonly bufferBytes: number;
   /** Asserts the invariants of ownership and poisons memory that changes hands (NARU_URING_CHECK=1); slow. */
   readonly check: boolean;

@@ -9,7 +9,6 @@ import {
   FileLedger,
   openLibc,
   ReceiveBuffers,
-  receiveBufferBytes,
   Ring,
   SendArena,
   Sockets,
@@ -22,8 +21,12 @@ import type { UringDeps, UringOptions } from "./uring-options.ts";
 const entryCount = 1_024;
 const completionCount = 8_192;
 const arenaBlocks = 32;
-export const bufferGroup = 1;
-const enobufs = -105;
+/** For messages that come whole: they are received as they come. Many are filled at once. */
+const smallBufferBytes = 4 * 1024;
+const firstSmallBuffers = 64;
+/** For bodies: each connection is received from when it is its turn, so that few buffers do and stay in the cache. */
+const bulkBufferBytes = 64 * 1024;
+const bulkBuffers = 8;
 /** A timer that never matters, so that Node's loop counts as alive. */
 const foreverMs = 0x7fff_ffff;
 
@@ -54,7 +57,8 @@ export interface SlotOwner {
 
 export class UringThread {
   readonly ring: Ring;
-  readonly buffers: ReceiveBuffers;
+  readonly small: ReceiveBuffers;
+  readonly bulk: ReceiveBuffers;
   readonly arena: SendArena;
   readonly sockets: Sockets;
   readonly check: OwnershipCheck | null;
@@ -73,7 +77,10 @@ export class UringThread {
   /** The next turn. */
   #next: NodeJS.Immediate | null = null;
   #loopPolled = false;
+  /** Small buffers ran out in this batch. */
   #starved = false;
+  /** Found no bulk buffer; first come, first served. */
+  readonly #bulkQueue: SlotOwner[] = [];
   #keepAlive: NodeJS.Timeout | null = null;
   #atRest: PromiseWithResolvers<void> | null = null;
   #disposed = false;
@@ -81,10 +88,13 @@ export class UringThread {
 
   constructor(libc: Libc, deps: UringDeps, options: UringOptions) {
     this.ring = new Ring(libc, entryCount, completionCount);
-    this.buffers = new ReceiveBuffers(libc, this.ring, bufferGroup, bufferCount(options.bufferBytes));
+    const smallBuffers = smallBufferCount(options.bufferBytes);
+    const firstSmall = Math.min(firstSmallBuffers, smallBuffers);
+    this.small = new ReceiveBuffers(libc, this.ring, 1, smallBufferBytes, smallBuffers, firstSmall);
+    this.bulk = new ReceiveBuffers(libc, this.ring, 2, bulkBufferBytes, bulkBuffers, bulkBuffers);
     this.arena = new SendArena(libc, arenaBlocks);
     this.sockets = new Sockets(libc);
-    this.check = options.check ? new OwnershipCheck(this.buffers) : null;
+    this.check = options.check ? new OwnershipCheck() : null;
     this.ledger = deps.ledger === null ? null : new FileLedger(deps.ledger);
     this.ledger?.add(this.ring.fd);
     for (const { address, bytes } of libc.mapped) this.ledger?.addMemory(address, bytes);
@@ -126,6 +136,18 @@ export class UringThread {
     this.#schedule();
   }
 
+  /** There was no small buffer: more are needed from now on. */
+  onStarved(): void {
+    this.#starved = true;
+  }
+
+  /** There was no bulk buffer for `owner`: `later` when there is one. */
+  queueForBulk(owner: SlotOwner): void {
+    this.bufferShortages++;
+    this.#bulkQueue.push(owner);
+    this.#schedule();
+  }
+
   /** Slots in use. */
   get active(): number {
     return this.#active;
@@ -139,7 +161,8 @@ export class UringThread {
     this.#disposed = true;
     this.ledger?.remove(this.ring.fd);
     this.ring.dispose();
-    this.buffers.release();
+    this.small.release();
+    this.bulk.release();
     this.arena.dispose();
   }
 
@@ -167,7 +190,7 @@ export class UringThread {
 
   /** How long to wait: until the loop's next timer, and not at all when there is something to do here or there. */
   #timeoutMs(): number {
-    if (this.#later.length > 0 || this.#active === 0 || this.ring.ready > 0 || this.ring.overflowing) return 0;
+    if (this.#later.length > 0 || this.#bulkQueue.length > 0 || this.#active === 0 || this.ring.ready > 0 || this.ring.overflowing) return 0;
     // Node keeps its loop from waiting while immediates are to come. Without ours, the loop tells of everything else.
     const next = (this.#next = setImmediate(this.#turn));
     next.unref();
@@ -188,7 +211,11 @@ export class UringThread {
     if (this.#starved) {
       this.#starved = false;
       this.bufferShortages++;
-      this.buffers.grow();
+      this.small.grow();
+    }
+    // All buffers are back: so many can be received into by those who are known to have something.
+    for (let turn = 0; turn < bulkBuffers && this.#bulkQueue.length > 0; turn++) {
+      this.#later.push(this.#bulkQueue.shift()!);
     }
     while (this.#later.length > 0) {
       const now = this.#later;
@@ -210,7 +237,6 @@ export class UringThread {
     const owner = this.#owners[slot];
     this.check?.completion(owner, this.#generations[slot], generation);
     if (owner === null || owner === undefined || this.#generations[slot] !== generation) return;
-    if (result === enobufs) this.#starved = true;
     const buffer = (flags & 1) === 0 ? -1 : flags >>> bufferShift;
     owner.onCompletion(id & operationMask, result, ring.hasMore, buffer);
   }
@@ -223,9 +249,9 @@ export function openUringThread(deps: UringDeps, options: UringOptions): UringTh
   return new UringThread(libc, deps, options);
 }
 
-/** A power of two of buffers, not more memory than asked for, but one. */
-function bufferCount(bytes: number): number {
-  const wanted = Math.max(1, Math.floor(bytes / receiveBufferBytes));
+/** A power of two of buffers, in what bulk buffers leave of `bytes`. */
+function smallBufferCount(bytes: number): number {
+  const wanted = Math.max(1, Math.floor((bytes - bulkBuffers * bulkBufferBytes) / smallBufferBytes));
   return Math.min(32_768, 2 ** Math.floor(Math.log2(wanted)));
 }
 
