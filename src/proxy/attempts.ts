@@ -68,7 +68,7 @@ export class Attempts {
   }
 
   /** The response is complete. `clean`: all of the request was sent and nothing came that does not belong to it. */
-  succeed(exchange: Exchange, clean: boolean): void {
+  succeed(exchange: Exchange, clean: boolean, nowMs: number): void {
     const upstream = exchange.upstream!;
     exchange.upstream = null;
     upstream.exchange = null;
@@ -76,7 +76,7 @@ export class Attempts {
     const { keepAlive, keepAliveTimeoutSeconds } = exchange.responseParser.head;
     if (keepAliveTimeoutSeconds >= 0) upstream.idleLimitMs = keepAliveTimeoutSeconds * 1_000;
     if (!clean) upstream.discard();
-    else if (keepAlive) this.#pool.release(upstream, this.#clock.nowMs());
+    else if (keepAlive) this.#pool.release(upstream, nowMs);
     else upstream.close();
   }
 

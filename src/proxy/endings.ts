@@ -78,7 +78,7 @@ export class Endings {
     exchange.replyBodyBytes = headOnly ? 0 : Buffer.byteLength(body);
     downstream.send(length);
     this.#stats.replies++;
-    this.finish(exchange);
+    this.finish(exchange, this.#clock.nowMs());
     return used;
   }
 
@@ -102,11 +102,11 @@ export class Endings {
   }
 
   /** The response is complete and sent. */
-  finish(exchange: Exchange): void {
+  finish(exchange: Exchange, nowMs: number): void {
     const downstream = exchange.downstream!;
     const close = exchange.closeDownstream;
     const requestRead = exchange.requestState === messageState.done;
-    this.#record(exchange);
+    this.#recorder.record(exchange, nowMs);
     this.#recycle(exchange);
     downstream.exchangeDone(close, requestRead);
   }

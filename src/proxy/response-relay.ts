@@ -54,7 +54,7 @@ export class ResponseRelay {
     exchange.responseSeen = true;
     while (from < to) {
       if (exchange.responseState === messageState.head) from = this.#receiveResponseHead(exchange, bytes, from, to);
-      else from = this.#relayResponse(exchange, bytes, from, to, false);
+      else from = this.#relayResponse(exchange, bytes, from, to, -1);
       // The response, or the attempt, may have ended on the way.
       if (exchange.upstream !== upstream) return;
     }
@@ -115,7 +115,8 @@ export class ResponseRelay {
   #onResponseHead(exchange: Exchange, bytes: Buffer, from: number, to: number): number {
     const head = exchange.responseParser.head;
     const code = head.statusCode;
-    exchange.upstreamServiceMs = this.#clock.nowMs() - exchange.upstreamStartedMs;
+    const nowMs = this.#clock.nowMs();
+    exchange.upstreamServiceMs = nowMs - exchange.upstreamStartedMs;
     if (exchange.tryDeadline.scheduled) this.#deadlines.cancel(exchange.tryDeadline);
     if (retriesStatus(exchange.action!.retry, code) && this.#attempts.retryStatus(exchange)) return to;
     exchange.responseCode = code;
@@ -152,10 +153,12 @@ export class ResponseRelay {
     const isEarly = exchange.requestState !== messageState.done;
     if (isEarly) head.keepAlive = false;
     if (endsWithConnection || isLast || isEarly) exchange.closeDownstream = true;
-    return this.#relayResponse(exchange, bytes, from, to, true);
+    return this.#relayResponse(exchange, bytes, from, to, nowMs);
   }
 
-  #relayResponse(exchange: Exchange, bytes: Buffer, from: number, to: number, withHead: boolean): number {
+  /** `headMs`: when the head came, if it goes out with these bytes; else -1. */
+  #relayResponse(exchange: Exchange, bytes: Buffer, from: number, to: number, headMs: number): number {
+    const withHead = headMs >= 0;
     const body = exchange.responseBody;
     const head = exchange.responseParser.head;
     const downstream = exchange.downstream!;
@@ -191,19 +194,20 @@ export class ResponseRelay {
       at = encodeBody(body, bytes, out, at, exchange.chunkedDownstream, exchange.requestParser.head.teTrailers);
     if (at > 0 && !downstream.send(at) && !body.done) exchange.upstream!.pause();
     if (body.done) {
-      this.#finishResponse(exchange, next < to);
+      // Most responses end with the bytes of their head, and then the clock need not be read again.
+      this.#finishResponse(exchange, next < to, withHead ? headMs : this.#clock.nowMs());
       return to;
     }
     return next;
   }
 
   /** `surplus`: the upstream sent more than its response; whatever that is, nobody asked for it. */
-  #finishResponse(exchange: Exchange, surplus: boolean): void {
+  #finishResponse(exchange: Exchange, surplus: boolean, nowMs: number): void {
     exchange.responseState = messageState.done;
     // What is still queued was not read before the answer was given, and may never be.
     const sent = exchange.upstream!.connection.queuedBytes === 0;
-    this.#attempts.succeed(exchange, sent && !surplus);
-    this.#endings.finish(exchange);
+    this.#attempts.succeed(exchange, sent && !surplus, nowMs);
+    this.#endings.finish(exchange, nowMs);
   }
 
   onEnd(exchange: Exchange): void {
@@ -215,7 +219,7 @@ export class ResponseRelay {
       const downstream = exchange.downstream!;
       downstream.send(writeAscii(downstream.connection.reserve(8), 0, "0\r\n\r\n"));
     }
-    this.#finishResponse(exchange, false);
+    this.#finishResponse(exchange, false, this.#clock.nowMs());
   }
 
   onClosed(exchange: Exchange, upstream: UpstreamConnection, error: Error | null): void {
