@@ -3,8 +3,11 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { test } from "node:test";
 
 import { eventually, nextTurn } from "../support/proxy-under-test.ts";
+import { requireTransport } from "../support/requires.ts";
+import { transportKinds, type Connection, type ConnectionHandler } from "../support/transport-under-test.ts";
 import { contract, pattern, type Event, type Ground, type Pair, type Reactions, type Tap } from "./support/ground.ts";
 
 const bigBytes = 8 * 1024 * 1024;
@@ -332,3 +335,33 @@ contract("a connection destroyed from another one's callback is silent from then
     await closed(second.tap);
   }
 });
+
+for (const kind of transportKinds) {
+  test(`${kind.name}: a transport's close waits until the last connection is through`, async (t) => {
+    if (!requireTransport(t, kind)) return;
+    const transport = kind.create();
+    const connections: Connection[] = [];
+    let closed = 0;
+    const handler: ConnectionHandler = {
+      onConnect: () => undefined,
+      onData: () => undefined,
+      onDrain: () => undefined,
+      onEnd: () => undefined,
+      onClose: () => void closed++,
+    };
+    const options = { host: "127.0.0.1", port: 0, backlog: 511, reusePort: false, onAcceptError: assert.ifError };
+    const listener = await transport.listen(options, (connection) => {
+      connections.push(connection);
+      return handler;
+    });
+    for (let count = 0; count < 3; count++) {
+      connections.push(transport.connect({ host: "127.0.0.1", port: listener.port }, handler));
+    }
+    await eventually(() => connections.length === 6, "all are accepted");
+    await listener.close();
+    for (const connection of connections) connection.destroy(true);
+    assert.equal(closed, 0);
+    await transport.close();
+    assert.equal(closed, 6);
+  });
+}
