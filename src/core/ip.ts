@@ -45,6 +45,12 @@ export function parseCidr(text: string): IpRange | null {
   return length > bitsOf(ip.family) ? null : prefixAround(ip, length);
 }
 
+/** A range whose ends are written out; both must be addresses of this family. */
+export function rangeOf(range: { readonly family: 4 | 6; readonly first: string; readonly last: string }): IpRange {
+  const value = range.family === 4 ? parseV4 : parseV6;
+  return { family: range.family, first: value(range.first), last: value(range.last) };
+}
+
 /** The prefix of this length that holds the address. */
 export function prefixAround({ family, value }: Ip, length: number): IpRange {
   const hostBits = BigInt(bitsOf(family) - length);
@@ -76,6 +82,36 @@ export function overlaps(left: IpRange, right: IpRange): boolean {
 
 export function contains(range: IpRange, { family, value }: Ip): boolean {
   return range.family === family && range.first <= value && value <= range.last;
+}
+
+/** Ranges that do not overlap, each with what it belongs to. Both operations are a binary search. */
+export class RangeMap<T> {
+  /** INVARIANT: disjoint and ascending. */
+  readonly #entries: Readonly<Record<4 | 6, { readonly range: IpRange; readonly value: T }[]>> = { 4: [], 6: [] };
+
+  /** What the lowest range belongs to that has an address in common with this one. */
+  overlapping(range: IpRange): T | undefined {
+    const entry = this.#entries[range.family][this.#indexAtOrAfter(range)];
+    return entry !== undefined && entry.range.first <= range.last ? entry.value : undefined;
+  }
+
+  /** The range must not overlap any that is there. */
+  add(range: IpRange, value: T): void {
+    this.#entries[range.family].splice(this.#indexAtOrAfter(range), 0, { range, value });
+  }
+
+  /** Index of the first range that ends at or after the start of this one. */
+  #indexAtOrAfter({ family, first }: IpRange): number {
+    const entries = this.#entries[family];
+    let low = 0;
+    let high = entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (entries[middle]!.range.last < first) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
 }
 
 function parseV4(text: string): bigint {

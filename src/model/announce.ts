@@ -65,8 +65,7 @@ export interface BGPAdvertisement extends ResourceBase, Advertisement {
   readonly aggregationLength: number;
   readonly aggregationLengthV6: number;
   readonly localPref: number;
-  /** As written: `65535:65282`, `large:a:b:c` or the name of an alias. */
-  readonly communities: readonly string[];
+  readonly communities: readonly (BGPCommunity | CommunityAlias)[];
   /** Names of BGPPeers; empty = all. */
   readonly peers: readonly string[];
 }
@@ -107,7 +106,17 @@ export interface BFDProfile extends ResourceBase {
 
 export interface Community extends ResourceBase {
   readonly kind: "Community";
-  readonly communities: readonly { readonly position: Position; readonly name: string; readonly value: string }[];
+  readonly communities: readonly {
+    readonly position: Position;
+    readonly name: string;
+    readonly value: BGPCommunity;
+  }[];
+}
+
+/** What a Community resource calls a community. */
+export interface CommunityAlias {
+  readonly kind: "alias";
+  readonly name: string;
 }
 
 /** A Service of type LoadBalancer, as far as only the announcer reads it. */

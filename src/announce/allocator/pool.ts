@@ -32,11 +32,7 @@ export class Pool {
     this.name = spec.name;
     this.autoAssign = spec.autoAssign;
     this.#spec = spec;
-    this.#ranges = spec.ranges.map(({ family, first, last }) => ({
-      family,
-      first: ip.parse(first)!.value,
-      last: ip.parse(last)!.value,
-    }));
+    this.#ranges = spec.ranges.map(ip.rangeOf);
     for (const { family, first } of this.#ranges)
       if (this.#isBuggy({ family, value: first })) this.#occupy(family, first);
   }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // MetalLB L2Advertisement and BGPAdvertisement: which pools are announced how, from which nodes.
 
-import type { BGPAdvertisement, L2Advertisement } from "../../../model/index.ts";
+import type { BGPAdvertisement, BGPCommunity, CommunityAlias, L2Advertisement } from "../../../model/index.ts";
 import type { Kind } from "../kind.ts";
+import type { Place } from "../place.ts";
 import { object, optional, unserved } from "../schema.ts";
-import { distinct, int, maxUint32, textThat } from "../values.ts";
-import { parseCommunity } from "./community.ts";
+import { distinct, int, maxUint32, text } from "../values.ts";
+import { bgpCommunity, formatCommunity } from "./community.ts";
 import { metallbDocumentWithDefaults, metallbGroup, names, selectors } from "./kind.ts";
 
 const commonFields = {
@@ -48,8 +49,16 @@ export const l2Advertisement: Kind = {
   },
 };
 
-/** A community, or the name of an alias, which only the other resources can tell. */
-const communityOrAlias = textThat((value) => (value.includes(":") ? parseCommunity(value).problem : null));
+/** A community, or the name of one, which only the other resources can tell. */
+function communityOrAlias(place: Place): BGPCommunity | CommunityAlias | undefined {
+  const value = text(place);
+  if (value === undefined) return undefined;
+  return value.includes(":") ? bgpCommunity(place) : { kind: "alias", name: value };
+}
+
+function communityKeys(community: BGPCommunity | CommunityAlias): readonly string[] {
+  return [`the community ${community.kind === "alias" ? community.name : formatCommunity(community)}`];
+}
 
 const wholeAddress = { aggregationLength: 32, aggregationLengthV6: 128 } as const;
 
@@ -61,7 +70,7 @@ const decodeBGP = metallbDocumentWithDefaults(
       aggregationLength: optional(int(1, 32)),
       aggregationLengthV6: optional(int(1, 128)),
       localPref: optional(int(0, maxUint32)),
-      communities: optional(distinct(communityOrAlias, (value) => [`the community ${value}`])),
+      communities: optional(distinct(communityOrAlias, communityKeys)),
       peers: optional(names),
     },
     (fields, { at }) => {

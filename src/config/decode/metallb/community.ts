@@ -3,17 +3,15 @@
 
 import type { BGPCommunity, Community } from "../../../model/index.ts";
 import type { Kind } from "../kind.ts";
-import { excerpt } from "../place.ts";
+import { excerpt, type Place } from "../place.ts";
 import { object, required } from "../schema.ts";
-import { distinct, maxUint32, text, textThat } from "../values.ts";
+import { distinct, maxUint32, text } from "../values.ts";
 import { metallbDocument, metallbGroup } from "./kind.ts";
 
-/** `65535:65282` or `large:4200000000:1:2`; `problem` says what is wrong with anything else. */
-export function parseCommunity(
-  value: string,
-):
-  | { readonly community: BGPCommunity; readonly problem: null }
-  | { readonly community: null; readonly problem: string } {
+/** `65535:65282` or `large:4200000000:1:2`. */
+export function bgpCommunity(place: Place): BGPCommunity | undefined {
+  const value = text(place);
+  if (value === undefined) return undefined;
   const parts = value.split(":");
   const isLarge = parts[0] === "large";
   const numbers = isLarge ? parts.slice(1) : parts;
@@ -23,23 +21,24 @@ export function parseCommunity(
     !numbers.every((part) => /^\d{1,10}$/.test(part) && Number(part) <= max)
   ) {
     const advice = "write two numbers up to 65535 as in 64512:100, or large: and three up to 4294967295";
-    return { community: null, problem: `${excerpt(value)} is no community; ${advice}` };
+    return place.error("VALUE", `${excerpt(value)} is no community; ${advice}`);
   }
   const [first = 0, second = 0, third = 0] = numbers.map(Number);
-  const community: BGPCommunity = isLarge
+  return isLarge
     ? { kind: "large", value: [first, second, third] }
     : { kind: "standard", value: first * 65_536 + second };
-  return { community, problem: null };
+}
+
+/** As `bgpCommunity` reads it. */
+export function formatCommunity({ kind, value }: BGPCommunity): string {
+  return kind === "large" ? `large:${value.join(":")}` : `${Math.floor(value / 65_536)}:${value % 65_536}`;
 }
 
 const alias = object(
   "kubernetes",
   {
     name: required(text, "write the name that advertisements use"),
-    value: required(
-      textThat((value) => parseCommunity(value).problem),
-      "write the community, for example 65535:65282",
-    ),
+    value: required(bgpCommunity, "write the community, for example 65535:65282"),
   },
   ({ name, value }, { place }) => ({ position: place.position, name, value }),
 );

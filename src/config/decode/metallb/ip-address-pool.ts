@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // MetalLB IPAddressPool: addresses that may be handed out, and to whom.
 
-import type { IPAddressPool, ServiceAllocation } from "../../../model/index.ts";
+import { ip } from "../../../core/index.ts";
+import type { AddressRange, IPAddressPool, ServiceAllocation } from "../../../model/index.ts";
 import type { Kind } from "../kind.ts";
 import { object, optional, required, type Decoder } from "../schema.ts";
 import { bool, int, list, maxInt32 } from "../values.ts";
@@ -23,11 +24,28 @@ const serviceAllocation: Decoder<ServiceAllocation> = object(
   }),
 );
 
+/** Ranges that have no address in common. */
+export const addresses: Decoder<readonly AddressRange[]> = (place) => {
+  const taken = new ip.RangeMap<AddressRange>();
+  const disjoint: Decoder<AddressRange> = (item) => {
+    const decoded = addressRange(item);
+    if (decoded === undefined) return undefined;
+    const range = ip.rangeOf(decoded);
+    const other = taken.overlapping(range);
+    if (other !== undefined) {
+      return item.error("CONFLICT", `${decoded.text} overlaps ${other.text}; write ranges without a common address`);
+    }
+    taken.add(range, decoded);
+    return decoded;
+  };
+  return list(disjoint)(place);
+};
+
 const decodeSpec = metallbDocument(
   object(
     "kubernetes",
     {
-      addresses: required(list(addressRange), "write prefixes such as 192.168.1.0/24, or ranges with a dash"),
+      addresses: required(addresses, "write prefixes such as 192.168.1.0/24, or ranges with a dash"),
       autoAssign: optional(bool),
       avoidBuggyIPs: optional(bool),
       serviceAllocation: optional(serviceAllocation),
