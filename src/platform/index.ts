@@ -3,8 +3,10 @@
 
 export { EventLoop } from "./event-loop.ts";
 export { closeLeftFiles, createLedgerMemory, FileLedger } from "./file-ledger.ts";
+export { readLinks, watchLinks, type LinkAddress, type LinkInfo, type LinkWatch } from "./links.ts";
 export { openLibc, type Libc } from "./libc.ts";
 export { trimMemory } from "./memory.ts";
+export { openPackets, type PacketCounts, type PacketPort } from "./packets.ts";
 export { familyOf, type SocketAddress } from "./socket-address.ts";
 export { Sockets, type BindOptions } from "./sockets.ts";
 export { systemError, type SystemError } from "./system-error.ts";

@@ -56,9 +56,7 @@ export class NetlinkSocket {
     message.set(payload, headerBytes);
     const kernel = new Uint8Array(addressBytes);
     kernel[0] = netlinkFamily;
-    const sent = this.#libc.resultOf(
-      this.#libc.sendto(this.fd, message, message.length, 0, kernel, addressBytes),
-    );
+    const sent = this.#libc.resultOf(this.#libc.sendto(this.fd, message, message.length, 0, kernel, addressBytes));
     if (sent < 0) return sent;
     for (;;) {
       const result = this.#receive(read);
@@ -85,7 +83,7 @@ export class NetlinkSocket {
     if (length < 0) return { finished: true, error: length };
     const { buffer } = this.#received;
     const view = new DataView(buffer, 0, length);
-    for (let at = 0; at + headerBytes <= length; ) {
+    for (let at = 0; at + headerBytes <= length;) {
       const size = view.getUint32(at, true);
       if (size < headerBytes || at + size > length) break;
       const type = view.getUint16(at + 4, true);
@@ -104,11 +102,14 @@ export function* attributesOf(
   payload: DataView<ArrayBuffer>,
   start: number,
 ): Generator<readonly [number, Uint8Array<ArrayBuffer>]> {
-  for (let at = start; at + 4 <= payload.byteLength; ) {
+  for (let at = start; at + 4 <= payload.byteLength;) {
     const size = payload.getUint16(at, true);
     if (size < 4 || at + size > payload.byteLength) return;
     // The top bits say how the value is to be understood, which its reader knows.
-    yield [payload.getUint16(at + 2, true) & 0x3fff, new Uint8Array(payload.buffer, payload.byteOffset + at + 4, size - 4)];
+    yield [
+      payload.getUint16(at + 2, true) & 0x3fff,
+      new Uint8Array(payload.buffer, payload.byteOffset + at + 4, size - 4),
+    ];
     at += align(size);
   }
 }

@@ -78,10 +78,7 @@ function program(
     [code.give, 0, 0, 0],
     ...kind,
   ];
-  const tests = wordsAt.flatMap((at): FilterInstruction[] => [
-    [code.loadWord, 0, 0, at],
-    ...ranges.flatMap(rangeTest),
-  ]);
+  const tests = wordsAt.flatMap((at): FilterInstruction[] => [[code.loadWord, 0, 0, at], ...ranges.flatMap(rangeTest)]);
   const fits = head.length + tests.length < maxInstructions;
   return fits ? [...head, ...tests, [code.give, 0, 0, 0]] : [...head, [code.give, 0, 0, wholeFrame]];
 }

@@ -28,7 +28,16 @@ const slotBytes = 256;
 const batchFrames = 64;
 /** mmsghdr, in words of 32 bits on every 64-bit Linux. */
 const headerWords = 16;
-const headerWord = { nameLow: 0, nameHigh: 1, nameBytes: 2, vectorLow: 4, vectorHigh: 5, vectors: 6, flags: 12, length: 14 } as const;
+const headerWord = {
+  nameLow: 0,
+  nameHigh: 1,
+  nameBytes: 2,
+  vectorLow: 4,
+  vectorHigh: 5,
+  vectors: 6,
+  flags: 12,
+  length: 14,
+} as const;
 const vectorWords = 4;
 const nameWords = 8;
 
@@ -49,7 +58,6 @@ export class PacketSocket {
   failures = 0;
   readonly #libc: Libc;
   readonly #clock: Clock;
-  readonly #protocol: number;
   readonly #fd: number;
   readonly #memory: MappedMemory;
   readonly #words: Int32Array;
@@ -68,7 +76,6 @@ export class PacketSocket {
   constructor(libc: Libc, clock: Clock, protocol: number) {
     this.#libc = libc;
     this.#clock = clock;
-    this.#protocol = protocol;
     // Of no protocol until it is bound: nothing arrives before the filter is in place.
     this.#fd = libc.resultOf(libc.socket(packetFamily, rawSocket | nonBlocking | closeOnExec, 0));
     if (this.#fd < 0) throw systemError("socket", this.#fd);
@@ -78,7 +85,10 @@ export class PacketSocket {
     this.#memory = mapMemory(libc, slotsAt + batchFrames * slotBytes);
     const { buffer } = this.#memory.bytes;
     this.#words = new Int32Array(buffer, 0, slotsAt / 4);
-    this.#slots = Array.from({ length: batchFrames }, (_, at) => new Uint8Array(buffer, slotsAt + at * slotBytes, slotBytes));
+    this.#slots = Array.from(
+      { length: batchFrames },
+      (_, at) => new Uint8Array(buffer, slotsAt + at * slotBytes, slotBytes),
+    );
     this.#lay(vectorsAt, slotsAt);
     this.#toLink = new DataView(this.#to.buffer);
     this.#toLink.setUint16(0, packetFamily, true);
@@ -90,7 +100,8 @@ export class PacketSocket {
     // The kernel counts from one reading to the next.
     const counts = new Uint32Array(2);
     const size = new Uint32Array([counts.byteLength]);
-    if (this.#libc.getsockopt(this.#fd, socketLevel.packet, packetStatistics, counts, size) === 0) this.#dropped += counts[1]!;
+    if (this.#libc.getsockopt(this.#fd, socketLevel.packet, packetStatistics, counts, size) === 0)
+      this.#dropped += counts[1]!;
     return this.#dropped;
   }
 

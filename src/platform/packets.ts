@@ -46,7 +46,8 @@ export interface PacketPort {
 export function openPackets(clock: Clock): PacketPort | string {
   if (process.platform !== "linux") return `packet sockets are of Linux, and this is ${process.platform}`;
   const libc = openLibc();
-  if (typeof libc === "string") return `${libc}; Node 26.5 or newer has it, unless --no-experimental-ffi or --permission forbids it`;
+  if (typeof libc === "string")
+    return `${libc}; Node 26.5 or newer has it, unless --no-experimental-ffi or --permission forbids it`;
   try {
     return new Packets(libc, clock);
   } catch (error) {

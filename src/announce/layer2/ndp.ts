@@ -57,7 +57,8 @@ export class NeighborFrame {
     const payloadLength = read16(bytes, at.payloadLength);
     const end = at.type + payloadLength;
     // An extension header would make another next header: RFC 6980 forbids fragments, and nothing else belongs here.
-    if (bytes[at.version]! >> 4 !== 6 || bytes[at.nextHeader] !== icmp6 || bytes[at.hopLimit] !== linkHopLimit) return false;
+    if (bytes[at.version]! >> 4 !== 6 || bytes[at.nextHeader] !== icmp6 || bytes[at.hopLimit] !== linkHopLimit)
+      return false;
     if (payloadLength < messageBytes || end > length) return false;
     this.type = bytes[at.type]!;
     if (this.type !== neighborType.solicitation && this.type !== neighborType.advertisement) return false;
@@ -91,7 +92,7 @@ export class NeighborFrame {
   /** Options of this type, or -1 when one is broken. Unknown ones are skipped (§4.6). */
   #readOptions(bytes: Uint8Array, end: number, type: number): number {
     let count = 0;
-    for (let option: number = at.options; option < end; ) {
+    for (let option: number = at.options; option < end;) {
       if (option + 2 > end) return -1;
       const size = bytes[option + 1]! * 8;
       if (size === 0 || option + size > end) return -1;
