@@ -51,32 +51,37 @@ export function chooseTransport(options: TransportOptions, probe: typeof probeUr
     return { ...options, name: "uring", reason: wanted === "uring" ? "asked for" : "io_uring is available" };
   }
   if (wanted === "auto") return { ...options, name: "node", reason: uring.reason };
-  throw new CliError(
-    exitCodes.failure,
-    `--transport uring is not possible here: ${uring.reason}`,
-    "Leave out --transport, or use --transport node; docs/operations.md, Transports, says what io_uring needs.",
-  );
+  throw impossible(uring.reason);
 }
 
 /**
  * The transport of the calling thread, which has to close it. What was found possible may fail all the same, for want of
- * memory say; then `auto` goes on without it, and what was asked for throws. `ledger` is where the thread's files are
+ * memory say; then `auto` goes on without it, and what was asked for throws CliError. `ledger` is where the thread's files are
  * written down for the one that outlives it.
  */
 export function createTransport(
   choice: TransportChoice,
   logger: Logger,
   ledger: SharedArrayBuffer | null = null,
+  openUring: typeof createUringTransport = createUringTransport,
 ): Transport {
   const { wanted, name, uringBufferBytes, uringCheck } = choice;
   if (name === "node") return createNodeTransport();
   try {
-    return createUringTransport({ clock: systemClock, ledger }, { bufferBytes: uringBufferBytes, check: uringCheck });
+    return openUring({ clock: systemClock, ledger }, { bufferBytes: uringBufferBytes, check: uringCheck });
   } catch (error) {
-    if (wanted === "uring") throw error;
+    if (wanted === "uring") throw impossible(messageOf(error));
     logger.warning("io_uring cannot be used after all", { transport: "node", reason: messageOf(error) });
     return createNodeTransport();
   }
+}
+
+function impossible(reason: string): CliError {
+  return new CliError(
+    exitCodes.failure,
+    `--transport uring is not possible here: ${reason}`,
+    "Leave out --transport, or use --transport node; docs/operations.md, Transports, says what io_uring needs.",
+  );
 }
 
 /** The choice as a metric of value 1. */

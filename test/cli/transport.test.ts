@@ -8,7 +8,9 @@ import { text } from "node:stream/consumers";
 import { test } from "node:test";
 
 import { exitCodes } from "../../src/cli/index.ts";
-import { chooseTransport, type TransportOptions } from "../../src/roles/transport-choice.ts";
+import { systemClock } from "../../src/core/index.ts";
+import { chooseTransport, createTransport, type TransportOptions } from "../../src/roles/transport-choice.ts";
+import { createLogger } from "../../src/telemetry/index.ts";
 import { requireTransport } from "../support/requires.ts";
 import { transportKinds } from "../support/transport-under-test.ts";
 import { runNaru, startNaru } from "./support/run-naru.ts";
@@ -43,7 +45,10 @@ for (const kind of transportKinds) {
       const dump = (await (await fetch(`${admin}config_dump`)).json()) as { readonly transport: unknown };
       assert.deepEqual(dump.transport, { name: kind.name, reason: "asked for" });
       const metrics = await (await fetch(`${stats}stats/prometheus`)).text();
-      assert.match(metrics, new RegExp(`^naru_transport_info\\{transport="${kind.name}",reason="asked for"\\} 1$`, "m"));
+      assert.match(
+        metrics,
+        new RegExp(`^naru_transport_info\\{transport="${kind.name}",reason="asked for"\\} 1$`, "m"),
+      );
       naru.process.kill("SIGINT");
       const { code, stderr } = await naru.ended;
       assert.equal(code, 0, stderr);
@@ -70,6 +75,30 @@ test("io_uring that was asked for and cannot be had is an error that says what t
     exitCode: exitCodes.failure,
     message: "--transport uring is not possible here: kernel.io_uring_disabled is 2",
     hint: /--transport node/,
+  });
+});
+
+test("where io_uring turns out not to work, auto goes on without it, and what was asked for is an error", async () => {
+  const lines: string[] = [];
+  const logger = createLogger({
+    level: "info",
+    format: "text",
+    colour: false,
+    write: (line) => lines.push(line),
+    clock: systemClock,
+  });
+  const fail = () => {
+    throw new Error("mmap: ENOMEM");
+  };
+  const found = { name: "uring", reason: "io_uring is available" } as const;
+  const transport = createTransport({ ...wanting("auto"), ...found }, logger, null, fail);
+  assert.equal(transport.name, "node");
+  await transport.close();
+  assert.equal(lines.length, 1);
+  assert.match(lines[0]!, /warning .*io_uring cannot be used after all .*ENOMEM/);
+  assert.throws(() => createTransport({ ...wanting("uring"), ...found }, logger, null, fail), {
+    name: "CliError",
+    message: "--transport uring is not possible here: mmap: ENOMEM",
   });
 });
 

@@ -341,13 +341,13 @@ for (const kind of transportKinds) {
     if (!requireTransport(t, kind)) return;
     const transport = kind.create();
     const connections: Connection[] = [];
-    let closed = 0;
+    let gone = 0;
     const handler: ConnectionHandler = {
       onConnect: () => undefined,
       onData: () => undefined,
       onDrain: () => undefined,
       onEnd: () => undefined,
-      onClose: () => void closed++,
+      onClose: () => void gone++,
     };
     const options = { host: "127.0.0.1", port: 0, backlog: 511, reusePort: false, onAcceptError: assert.ifError };
     const listener = await transport.listen(options, (connection) => {
@@ -360,8 +360,8 @@ for (const kind of transportKinds) {
     await eventually(() => connections.length === 6, "all are accepted");
     await listener.close();
     for (const connection of connections) connection.destroy(true);
-    assert.equal(closed, 0);
+    assert.equal(gone, 0);
     await transport.close();
-    assert.equal(closed, 6);
+    assert.equal(gone, 6);
   });
 }
