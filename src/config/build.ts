@@ -33,6 +33,18 @@ export interface Builder {
 /** Kinds that say who serves and nothing about routes. */
 const endpointKinds: ReadonlySet<ResourceKind> = new Set(["EndpointSlice", "Endpoints", "WorkloadEntry"]);
 
+/** Kinds that nobody but the announcer reads. */
+const announcerKinds: ReadonlySet<ResourceKind> = new Set([
+  "Node",
+  "Secret",
+  "IPAddressPool",
+  "L2Advertisement",
+  "BGPAdvertisement",
+  "BGPPeer",
+  "BFDProfile",
+  "Community",
+]);
+
 /**
  * Distance between the orders of two files, more than a file of the permitted size can have resources: a resource more
  * in one file then leaves the others as they are.
@@ -102,7 +114,7 @@ function compile(
   scope: Build["compiled"],
   options: CompileOptions,
 ): Compiled {
-  if (before !== null && scope === "nothing") return before;
+  if (before !== null && scope === "nothing") return { ...before, resources };
   const { routing, routingProblems } =
     before !== null && scope === "endpoints" ? before : compileAnew(resources, before, options);
   const result = compileEndpoints(resources, routing, options);
@@ -132,7 +144,7 @@ function scopeOfChange(before: readonly Resource[], after: readonly Resource[]):
 }
 
 /**
- * Kinds of which any resource came, went or changed. A resource that only moved in its file counts as changed, too,
+ * Kinds, as far as routes depend on them, of which any resource came, went or changed. A resource that only moved in its file counts as changed, too,
  * because problems name its line.
  */
 function changedKinds(before: readonly Resource[], after: readonly Resource[]): ReadonlySet<ResourceKind> {
@@ -142,9 +154,22 @@ function changedKinds(before: readonly Resource[], after: readonly Resource[]): 
   const changed = new Set<ResourceKind>();
   for (const kind of new Set([...beforeByKind.keys(), ...afterByKind.keys()])) {
     // Resources of unchanged files are the same objects, at which the comparison stops early.
-    if (!isDeepStrictEqual(beforeByKind.get(kind), afterByKind.get(kind))) changed.add(kind);
+    if (announcerKinds.has(kind) || isDeepStrictEqual(beforeByKind.get(kind), afterByKind.get(kind))) continue;
+    if (kind === "Service" && areAlikeToRoutes(beforeByKind.get(kind), afterByKind.get(kind))) continue;
+    changed.add(kind);
   }
   return changed;
+}
+
+/** Whether Services differ in nothing but what the announcer reads: addresses come and go, and routes stay. */
+function areAlikeToRoutes(before: readonly Resource[] = [], after: readonly Resource[] = []): boolean {
+  if (before.length !== after.length) return false;
+  return before.every((resource, index) => {
+    const other = after[index]!;
+    return (
+      resource === other || isDeepStrictEqual({ ...resource, loadBalancer: null }, { ...other, loadBalancer: null })
+    );
+  });
 }
 
 function groupByKind(resources: readonly Resource[]): ReadonlyMap<ResourceKind, readonly Resource[]> {

@@ -7,7 +7,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { messageOf, type Cancel, type Clock } from "../core/index.ts";
-import type { EndpointSnapshot, Problem, RoutingSnapshot } from "../model/index.ts";
+import type { EndpointSnapshot, Problem, Resource, RoutingSnapshot } from "../model/index.ts";
 import type { LogFields, Logger } from "../telemetry/port.ts";
 import { createBuilder, type Build, type Builder } from "./build.ts";
 import type { CompileOptions } from "./link/options.ts";
@@ -27,13 +27,15 @@ export interface ConfigLoopOptions extends CompileOptions {
 
 /**
  * Where results go. Called synchronously, routing first, and only with what differs from the last call; the first build
- * calls all three, even for an empty configuration.
+ * calls all, even for an empty configuration.
  */
 export interface ConfigSink {
   routing(snapshot: RoutingSnapshot): void;
   endpoints(snapshot: EndpointSnapshot): void;
   /** All problems there are, not only new ones. */
   problems(problems: readonly Problem[]): void;
+  /** For who works from the resources themselves: those in force now. Called after the others. */
+  resources?(resources: readonly Resource[]): void;
 }
 
 export interface ConfigLoop {
@@ -128,6 +130,10 @@ class HeldOffLoop {
     if (last === null || !isDeepStrictEqual(build.problems, last.problems)) {
       changed.push("problems");
       this.#publish.problems(build.problems);
+    }
+    if (build.resources !== last?.resources && this.#publish.resources !== undefined) {
+      changed.push("resources");
+      this.#publish.resources(build.resources);
     }
     // Only now: what a consumer failed to take is published again by the next build.
     this.#last = build;

@@ -115,12 +115,10 @@ function withoutEqual<A extends Advertisement>(advertisements: readonly A[], pro
 function contentOf(advertisement: Advertisement): string {
   const { labels: _labels, createdMs: _created, order: _order, position: _position, ...rest } = advertisement;
   const { namespace: _namespace, name: _name, origin: _origin, ...content } = rest;
-  return JSON.stringify(
-    Object.entries(content)
-      .map(([field, value]) => [
-        field,
-        Array.isArray(value) ? value.map((each) => JSON.stringify(each)).toSorted() : value,
-      ])
-      .toSorted(),
-  );
+  const fields = Object.entries(content).toSorted(([left], [right]) => (left < right ? -1 : 1));
+  return JSON.stringify(fields.map(([field, value]) => [field, comparable(value)]));
+}
+
+function comparable(value: unknown): unknown {
+  return Array.isArray(value) ? value.map((each: unknown) => JSON.stringify(each)).toSorted() : value;
 }

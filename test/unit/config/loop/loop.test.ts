@@ -65,7 +65,8 @@ interface Started {
   readonly take: () => string[];
 }
 
-function start(): Started {
+/** `followed`: somebody works from the resources themselves. */
+function start({ followed = false } = {}): Started {
   const clock = new FakeClock();
   const logs: LogFields[] = [];
   const [routings, endpoints, problems]: [RoutingSnapshot[], EndpointSnapshot[], (readonly Problem[])[]] = [[], [], []];
@@ -84,6 +85,7 @@ function start(): Started {
       published.push("problems");
       problems.push(found);
     },
+    ...(followed ? { resources: (found) => published.push(`resources:${found.length}`) } : {}),
   });
   return {
     clock,
@@ -150,6 +152,47 @@ describe("config loop: what is published", () => {
     put({ "a.yaml": `${workload("one", "10.0.0.1")}---${workload("two", "10.0.0.2")}`, "b.yaml": gatewayYaml });
     clock.advance(100);
     assert.equal(logs.at(-1)?.["compiled"], "endpoints");
+  });
+
+  const announced = `
+---
+apiVersion: v1
+kind: Service
+metadata: {name: vip, annotations: {metallb.io/allow-shared-ip: a}}
+spec: {type: LoadBalancer, ports: [{port: 80}]}
+---
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: p}
+spec: {addresses: [10.0.0.0/24]}`;
+  const announcerChanges: readonly (readonly [what: string, from: string, to: string, count: number])[] = [
+    ["a pool", "10.0.0.0/24", "10.0.1.0/24", 0],
+    ["one pool more", "10.0.0.0/24]}", "10.0.0.0/24]}\n---\n{apiVersion: v1, kind: Node, metadata: {name: n}}", 1],
+    ["an annotation of a Service", "ip: a}", "ip: b}", 0],
+    ["the addresses of a Service", "port: 80}]}", "port: 80}], loadBalancerIP: 10.0.0.1}", 0],
+  ];
+  for (const [what, from, to, more] of announcerChanges) {
+    it(`leaves routes alone when ${what} changes, which only the announcer reads`, () => {
+      const { put, take, clock, logs } = start({ followed: true });
+      put({ "a.yaml": gatewayYaml + announced });
+      const count = Number(take().at(-1)?.replace("resources:", ""));
+      put({ "a.yaml": gatewayYaml + announced.replace(from, to) });
+      clock.advance(100);
+      assert.deepEqual(take(), [`resources:${count + more}`]);
+      assert.equal(logs.at(-1)?.["compiled"], "nothing");
+      // What came after is compared with what is there now.
+      put({ "a.yaml": gatewayYaml.replace("/app", "/other") + announced.replace(from, to) });
+      clock.advance(100);
+      assert.deepEqual(take(), ["routing", `resources:${count + more}`]);
+    });
+  }
+
+  it("compiles routes anew when a port of a Service of type LoadBalancer changes", () => {
+    const { put, clock, logs } = start();
+    put({ "a.yaml": gatewayYaml + announced });
+    put({ "a.yaml": gatewayYaml + announced.replace("port: 80", "port: 81") });
+    clock.advance(100);
+    assert.equal(logs.at(-1)?.["compiled"], "all");
   });
 
   it("publishes only routing when only routing changed", () => {
