@@ -21,6 +21,16 @@ export function requireTool(t: TestContext, tool: TestTool, environment: Environ
 }
 
 /**
+ * The absolute path of `ip`, or null after marking the test as skipped: network namespaces are root's. Also under CI=true.
+ */
+export function requireNamespaces(t: TestContext): string | null {
+  const path = requireTool(t, "ip");
+  if (path === null || process.getuid?.() === 0) return path;
+  t.skip("network namespaces can be made by root only");
+  return null;
+}
+
+/**
  * Whether this transport can run here; marks the test as skipped otherwise, with the reason. Also under CI=true: what the
  * kernel of the machine forbids cannot be installed.
  */

@@ -6,11 +6,14 @@ import { delimiter, join } from "node:path";
 
 /** Command → Debian package that brings it. */
 export const testTools = {
+  arping: "iputils-arping",
   curl: "curl",
   ip: "iproute2",
+  ndisc6: "ndisc6",
   nginx: "nginx-light",
   prometheus: "prometheus",
   promtool: "prometheus",
+  tcpdump: "tcpdump",
   unshare: "util-linux",
 } as const satisfies Record<string, string>;
 
