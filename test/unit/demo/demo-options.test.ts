@@ -73,7 +73,9 @@ describe("the ports of a demo", () => {
 
 describe("the options of a demo", () => {
   test("default to a demo that runs until it is ended, without traffic of its own", () => {
-    assert.deepEqual(demoOptionsFrom(valuesOf([])), {
+    const { transport, ...options } = demoOptionsFrom(valuesOf([]));
+    assert.equal(transport.wanted, "auto");
+    assert.deepEqual(options, {
       routing: null,
       requestsPerSecond: 0,
       exitAfterMs: null,
