@@ -18,6 +18,7 @@ export const registerCode = { probe: 8, bufferRing: 22 } as const;
 
 export const opcode = {
   pollAdd: 6,
+  timeout: 11,
   accept: 13,
   asyncCancel: 14,
   connect: 16,
@@ -30,7 +31,11 @@ export const opcode = {
 export const entryFlag = { bufferSelect: (1 << 5) << 8, skipSuccess: (1 << 6) << 8 } as const;
 
 /** Bits of an entry's ioprio field, shifted likewise. */
-export const ioprio = { acceptMultishot: (1 << 0) << 16, recvMultishot: (1 << 1) << 16, recvPollFirst: (1 << 0) << 16 } as const;
+export const ioprio = {
+  acceptMultishot: (1 << 0) << 16,
+  recvMultishot: (1 << 1) << 16,
+  recvPollFirst: (1 << 0) << 16,
+} as const;
 
 /** Bits of a completion's flags. */
 export const completionFlag = { buffer: 1 << 0, more: 1 << 1, notEmpty: 1 << 2 } as const;

@@ -7,8 +7,7 @@ import { getSystemErrorName } from "node:util";
 import { openLibc, type Libc } from "../libc.ts";
 import { feature, opcode, params, registerCode, setupFlag, syscallNumber } from "./abi.ts";
 
-export type UringAvailability =
-  { readonly available: true } | { readonly available: false; readonly reason: string };
+export type UringAvailability = { readonly available: true } | { readonly available: false; readonly reason: string };
 
 const probeOps = 64;
 const probeHeaderBytes = 16;
@@ -39,9 +38,7 @@ function missingFeature(libc: Libc, fd: number, features: number): string | null
   const old = "the kernel is too old for it: Linux 6.1 is needed";
   if ((features & neededFeatures) !== neededFeatures) return old;
   const answer = new Uint8Array(probeHeaderBytes + probeOps * 8);
-  const result = libc.resultOf(
-    libc.syscallRegister(syscallNumber.register, fd, registerCode.probe, answer, probeOps),
-  );
+  const result = libc.resultOf(libc.syscallRegister(syscallNumber.register, fd, registerCode.probe, answer, probeOps));
   if (result < 0) return `IORING_REGISTER_PROBE failed: ${getSystemErrorName(result)}`;
   for (const [name, code] of Object.entries(opcode)) {
     const flags = answer[probeHeaderBytes + code * 8 + 2]! | (answer[probeHeaderBytes + code * 8 + 3]! << 8);
@@ -55,7 +52,8 @@ function setupProblem(errno: number): string {
   const disabled = readSysctl();
   if (disabled === "2" || (disabled === "1" && name === "EPERM")) return `kernel.io_uring_disabled is ${disabled}`;
   if (name === "ENOSYS") return "io_uring_setup: ENOSYS, the kernel has none or a seccomp profile hides it";
-  if (name === "EPERM" || name === "EACCES") return `io_uring_setup: ${name}, a seccomp profile or security module forbids it`;
+  if (name === "EPERM" || name === "EACCES")
+    return `io_uring_setup: ${name}, a seccomp profile or security module forbids it`;
   if (name === "EINVAL") return "io_uring_setup: EINVAL, the kernel is too old for it: Linux 6.1 is needed";
   return `io_uring_setup: ${name}`;
 }

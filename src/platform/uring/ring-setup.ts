@@ -4,16 +4,7 @@
 import type { Libc } from "../libc.ts";
 import { mapRing } from "../mapped-memory.ts";
 import { systemError } from "../system-error.ts";
-import {
-  completionBytes,
-  cqOffset,
-  entryBytes,
-  params,
-  ringMmap,
-  setupFlag,
-  sqOffset,
-  syscallNumber,
-} from "./abi.ts";
+import { completionBytes, cqOffset, entryBytes, params, ringMmap, setupFlag, sqOffset, syscallNumber } from "./abi.ts";
 
 /** Where the words of the two queues are in `rings`, and the rings themselves. */
 export interface RingLayout {

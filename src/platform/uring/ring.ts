@@ -6,21 +6,13 @@ import type { Libc } from "../libc.ts";
 import { mapMemory, type MappedMemory } from "../mapped-memory.ts";
 import { encodeSocketAddress } from "../socket-address.ts";
 import { systemError } from "../system-error.ts";
-import {
-  completionFlag,
-  enterFlag,
-  entryFlag,
-  entryWords,
-  ioprio,
-  opcode,
-  sqFlag,
-  syscallNumber,
-} from "./abi.ts";
+import { completionFlag, enterFlag, entryFlag, entryWords, ioprio, opcode, sqFlag, syscallNumber } from "./abi.ts";
 import { setUpRing, type RingLayout } from "./ring-setup.ts";
 
 const closeOnExec = 0o2000000;
 /** Per entry: a sockaddr, which the kernel copies when it takes the entry. */
 const addressSlotBytes = 128;
+const timespecBytes = 16;
 const timedArgBytes = 24;
 const timedArgSize = BigInt(timedArgBytes);
 const dontWait = 0x40;
@@ -70,7 +62,7 @@ export class Ring {
     this.#cqMask = layout.cqMask;
     this.#completions = layout.completions;
     this.#addresses = mapMemory(libc, (layout.sqMask + 1) * addressSlotBytes);
-    this.#timedArg = mapMemory(libc, timedArgBytes + 16);
+    this.#timedArg = mapMemory(libc, timedArgBytes + 2 * timespecBytes);
     const words = new Int32Array(this.#timedArg.bytes.buffer);
     // io_uring_getevents_arg: no signal mask, no minimum wait, then the address of the timespec behind it.
     words[4] = this.#timedArg.low + timedArgBytes;
@@ -112,6 +104,13 @@ export class Ring {
   /** Completes once `fd` is readable. */
   pollReadable(fd: number, id: number, generation: number): void {
     this.#put(opcode.pollAdd, fd, 0, 0, 0, pollIn, id, generation, 0);
+  }
+
+  /** Completes after so many microseconds, below a second. */
+  timeout(delayUs: number, id: number, generation: number): void {
+    const { low, high } = this.#timedArg;
+    this.#timedWords[12] = delayUs * 1_000;
+    this.#put(opcode.timeout, -1, low + timedArgBytes + timespecBytes, high, 1, 0, id, generation, 0);
   }
 
   /** False when `address` is none. */
@@ -259,15 +258,7 @@ export class Ring {
     this.#rings[this.#layout.sqTail] = this.#sqTail;
     const flags = enterFlag.getEvents | enterFlag.extArg;
     const { address } = this.#timedArg;
-    const result = this.#libc.syscallTimed(
-      syscallNumber.enter,
-      this.fd,
-      this.queued,
-      1,
-      flags,
-      address,
-      timedArgSize,
-    );
+    const result = this.#libc.syscallTimed(syscallNumber.enter, this.fd, this.queued, 1, flags, address, timedArgSize);
     return result < 0 ? this.#libc.resultOf(result) : result;
   }
 
