@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+
+import { link, openBench } from "./bench.ts";
+import { bytes, changed, golden, hex, resealed } from "./frames.ts";
+
+const vip = "10.9.0.200";
+const vip6 = "fd00:9::200";
+const interfaces: string[] = [];
+/** Another host has the address. */
+const foreignReply = bytes(golden.gratuitousReply.replaceAll("020000000001", "020000000099"));
+const foreignAdvertisement = resealed(
+  golden.unsolicitedAdvertisement.replaceAll("020000000001", "020000000099"),
+  0,
+  "",
+);
+const arpProbe = `2 ${hex(bytes(golden.arpProbe))}`;
+
+suite("an address that is probed first", () => {
+  test("is announced when nobody answers three probes, and not answered for before", () => {
+    const { wire, layer2, clock, conflicts } = openBench();
+    layer2.set([{ ip: vip, interfaces, probe: true }]);
+    assert.deepEqual(wire.take(), [arpProbe]);
+    wire.receive(bytes(golden.arpRequest));
+    assert.deepEqual(wire.take(), []);
+    clock.advance(300);
+    assert.deepEqual(wire.take(), [arpProbe]);
+    // The same configuration again changes nothing, and neither does one that no longer asks.
+    layer2.set([{ ip: vip, interfaces }]);
+    assert.equal(layer2.status()[0]?.phase, "probing");
+    clock.advance(300);
+    assert.deepEqual(wire.take(), [arpProbe]);
+    clock.advance(299);
+    assert.deepEqual(wire.take(), []);
+    clock.advance(1);
+    assert.equal(wire.take().length, 2);
+    assert.equal(layer2.status()[0]?.phase, "announcing");
+    wire.receive(bytes(golden.arpRequest));
+    assert.equal(wire.take().length, 1);
+    assert.deepEqual(conflicts, []);
+  });
+
+  test("waits for an interface to ask on", () => {
+    const { wire, layer2, clock } = openBench({}, []);
+    layer2.set([{ ip: vip, interfaces, probe: true }]);
+    clock.advance(5_000);
+    assert.deepEqual(wire.take(), []);
+    layer2.setLinks([link()]);
+    clock.advance(1_300);
+    assert.deepEqual(
+      wire.take().map((frame) => frame === arpProbe),
+      [true, true, true, false, false],
+    );
+  });
+
+  const answers: readonly (readonly [what: string, address: string, frame: Uint8Array])[] = [
+    ["a reply", vip, foreignReply],
+    ["an announcement", vip, bytes(golden.gratuitousRequest.replaceAll("020000000001", "020000000099"))],
+    ["a probe of another host", vip, bytes(golden.arpProbe.replaceAll("020000000001", "020000000099"))],
+    ["an advertisement", vip6, foreignAdvertisement],
+    ["a check of another host", vip6, bytes(golden.checkingSolicitation)],
+    ["a solicitation from the address", vip6, resealed(golden.solicitation, 22, "fd000009000000000000000000000200")],
+  ];
+  for (const [what, address, frame] of answers) {
+    test(`is withheld after ${what}, and probed again later`, () => {
+      const { wire, layer2, clock, conflicts } = openBench({ conflictRetryMs: 30_000 });
+      layer2.set([{ ip: address, interfaces, probe: true }]);
+      wire.take();
+      wire.receive(frame);
+      assert.deepEqual(conflicts, [{ ip: address, interface: "eth0", mac: "02:00:00:00:00:99", action: "withheld" }]);
+      assert.equal(layer2.status()[0]?.phase, "conflict");
+      assert.equal(layer2.status()[0]?.foreign?.mac, "02:00:00:00:00:99");
+      clock.advance(29_999);
+      wire.receive(bytes(golden.arpRequest));
+      assert.deepEqual(wire.take(), []);
+      clock.advance(1);
+      assert.equal(wire.take().length, 1);
+      clock.advance(900);
+      assert.equal(layer2.status()[0]?.phase, "announcing");
+    });
+  }
+
+  test("stays withheld as long as the other host is heard", () => {
+    const { wire, layer2, clock, conflicts } = openBench({ conflictRetryMs: 30_000 });
+    layer2.set([{ ip: vip, interfaces, probe: true }]);
+    for (let round = 0; round < 5; round++) {
+      wire.receive(foreignReply);
+      clock.advance(20_000);
+    }
+    assert.equal(layer2.status()[0]?.phase, "conflict");
+    assert.equal(conflicts.length, 1);
+  });
+
+  test("is not withheld because of our own frames, of whatever interface", () => {
+    const second = link({ name: "eth1", index: 3, mac: "02:00:00:00:00:99" });
+    const { wire, layer2, conflicts } = openBench({}, [link(), second]);
+    layer2.set([
+      { ip: vip, interfaces, probe: true },
+      { ip: vip6, interfaces, probe: true },
+    ]);
+    for (const [, , frame] of answers) wire.receive(frame);
+    assert.deepEqual(conflicts, []);
+    assert.deepEqual(
+      layer2.status().map(({ phase }) => phase),
+      ["probing", "probing"],
+    );
+  });
+});
+
+suite("an address that another host claims", () => {
+  for (const [address, frame, defence] of [
+    [vip, foreignReply, [golden.gratuitousRequest, golden.gratuitousReply]],
+    [vip6, foreignAdvertisement, [golden.unsolicitedAdvertisement]],
+  ] as const) {
+    test(`is defended once in ten seconds: ${address}`, () => {
+      const { wire, layer2, clock, conflicts } = openBench();
+      layer2.set([{ ip: address, interfaces }]);
+      clock.advance(10_000);
+      wire.take();
+      for (let count = 0; count < 50; count++) wire.receive(frame);
+      assert.deepEqual(
+        wire.take(),
+        defence.map((each) => `2 ${hex(bytes(each))}`),
+      );
+      clock.advance(9_999);
+      wire.receive(frame);
+      assert.deepEqual(wire.take(), []);
+      clock.advance(1);
+      wire.receive(frame);
+      assert.equal(wire.take().length, defence.length);
+      assert.deepEqual(
+        conflicts.map(({ action }) => action),
+        ["defended", "defended"],
+      );
+      const counted = layer2.samples().find(({ name }) => name === "naru_layer2_conflicts_total");
+      assert.equal(counted?.value, 52);
+      assert.equal(layer2.status()[0]?.phase, "announcing");
+    });
+  }
+
+  test("is only reported when that is asked for", () => {
+    const { wire, layer2, conflicts } = openBench({ defend: false });
+    layer2.set([{ ip: vip, interfaces }]);
+    wire.take();
+    wire.receive(foreignReply);
+    wire.receive(foreignReply);
+    assert.deepEqual(wire.take(), []);
+    assert.deepEqual(
+      conflicts.map(({ action }) => action),
+      ["tolerated"],
+    );
+  });
+
+  test("is none of ours to defend on interfaces that it is not announced on", () => {
+    const { wire, layer2, conflicts } = openBench();
+    layer2.set([{ ip: vip, interfaces: ["eth7"] }]);
+    wire.receive(foreignReply);
+    assert.deepEqual(conflicts, []);
+  });
+
+  test("does not answer the claim of its foreign owner", () => {
+    const { wire, layer2 } = openBench({ defend: false });
+    layer2.set([{ ip: vip, interfaces }]);
+    wire.take();
+    wire.receive(changed(golden.gratuitousRequest.replaceAll("020000000001", "020000000099"), 0, "ffffffffffff"));
+    assert.deepEqual(wire.take(), []);
+  });
+});
