@@ -38,15 +38,7 @@ class LastGoodStore implements Store {
   #resources: readonly Resource[] = [];
 
   update(files: ReadonlyMap<string, DecodeResult>, sourceProblems: readonly Problem[]): StoreUpdate {
-    const good = new Map<Key, Resource>();
-    const duplicates: Problem[] = [];
-    for (const { resources } of files.values()) {
-      for (const resource of resources) {
-        const first = good.get(formatRef(resource));
-        if (first === undefined) good.set(formatRef(resource), resource);
-        else duplicates.push(duplicateProblem(resource, first));
-      }
-    }
+    const { good, duplicates } = withoutDuplicates(files);
     const kept = this.#keepLastGood(good, files, sourceProblems);
     const problems = [...sourceProblems];
     for (const result of files.values()) problems.push(...withKeptVersions(result.problems, kept));
@@ -75,12 +67,42 @@ class LastGoodStore implements Store {
     const kept = new Map<Key, Resource>();
     for (const [key, resource] of this.#lastGood) {
       if (good.has(key)) continue;
-      const isBroken =
-        rejected.has(key) || brokenPaths.some((path) => isAtOrBelow(resolve(resource.position.file), path));
+      const isRejected =
+        rejected.has(key) || (resource.origin !== undefined && rejected.has(formatRef(resource.origin)));
+      const isBroken = isRejected || brokenPaths.some((path) => isAtOrBelow(resolve(resource.position.file), path));
       if (isBroken) kept.set(key, resource);
     }
     return kept;
   }
+}
+
+/** By identity, the first of each; a document that stands for several resources counts as one. */
+function withoutDuplicates(files: ReadonlyMap<string, DecodeResult>): {
+  readonly good: ReadonlyMap<Key, Resource>;
+  readonly duplicates: readonly Problem[];
+} {
+  const good = new Map<Key, Resource>();
+  const documents = new Map<Key, Position>();
+  const duplicates: Problem[] = [];
+  const told = new Set<Position>();
+  for (const { resources } of files.values()) {
+    for (const resource of resources) {
+      const { origin } = resource;
+      if (origin !== undefined) {
+        const first = documents.get(formatRef(origin)) ?? origin.position;
+        documents.set(formatRef(origin), first);
+        if (!isDeepStrictEqual(first, origin.position)) {
+          if (!told.has(origin.position)) duplicates.push(duplicateProblem(origin, first));
+          told.add(origin.position);
+          continue;
+        }
+      }
+      const first = good.get(formatRef(resource));
+      if (first === undefined) good.set(formatRef(resource), resource);
+      else duplicates.push(duplicateProblem(resource, first.position));
+    }
+  }
+  return { good, duplicates };
 }
 
 function isAtOrBelow(file: string, path: string): boolean {
@@ -90,23 +112,30 @@ function isAtOrBelow(file: string, path: string): boolean {
 /** Says at the first error of each resource which version of it stays in force. */
 function withKeptVersions(problems: readonly Problem[], kept: ReadonlyMap<Key, Resource>): readonly Problem[] {
   if (kept.size === 0) return problems;
+  const versions = new Map<Key, Position>();
+  for (const [key, { position, origin }] of kept) {
+    versions.set(key, position);
+    if (origin !== undefined) versions.set(formatRef(origin), origin.position);
+  }
   const told = new Set<Key>();
   return problems.map((problem) => {
     const key = problem.resource === null ? "" : formatRef(problem.resource);
-    const version = problem.severity === "error" ? kept.get(key) : undefined;
+    const version = problem.severity === "error" ? versions.get(key) : undefined;
     if (version === undefined || told.has(key)) return problem;
     told.add(key);
     return {
       ...problem,
-      message: `${problem.message} (until then the version of ${place(version.position)} stays in force)`,
+      message: `${problem.message} (until then the version of ${place(version)} stays in force)`,
     };
   });
 }
 
-function duplicateProblem(resource: Resource, first: Resource): Problem {
-  const { kind, namespace, name, position } = resource;
+function duplicateProblem(
+  { kind, namespace, name, position }: ResourceRef & { readonly position: Position },
+  first: Position,
+): Problem {
   const ref: ResourceRef = { kind, namespace, name };
-  const message = `the same resource stands at ${place(first.position)}, and that one is used; remove or rename one of them`;
+  const message = `the same resource stands at ${place(first)}, and that one is used; remove or rename one of them`;
   return { code: "DUPLICATE_RESOURCE", severity: "error", position, resource: ref, path: "", message };
 }
 

@@ -26,7 +26,7 @@ export interface ResourceBase extends ResourceRef {
   readonly order: number;
   readonly position: Position;
   /** The document it was made of, where that is no resource itself: MetalLB's old ConfigMap. */
-  readonly origin?: ResourceRef;
+  readonly origin?: ResourceRef & { readonly position: Position };
 }
 
 /** Istio StringMatch. `presence` is an empty match or regex `*`. */

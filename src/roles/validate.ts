@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `naru validate`: every problem of a configuration, at its file, line and column.
+// `naru validate`: every problem of a configuration, at its file, line and column, whichever role would meet it.
 
+import { linkAnnouncements } from "../announce/index.ts";
 import {
   countOf,
   exitCodes,
@@ -19,7 +20,7 @@ const tones = { error: "bad", warning: "caution", info: "dim" } as const satisfi
 
 /** The command. Errors make the exit code 1; warnings only with --warnings-as-errors. */
 export async function runValidate(values: OptionValues, { terminal }: CommandContext): Promise<number> {
-  const config = await readConfig(values);
+  const config = withAnnouncements(await readConfig(values));
   const counts = countProblems(config.problems);
   const isOk = counts.error === 0 && (counts.warning === 0 || !values.flag("warnings-as-errors"));
   const output = values.text("output");
@@ -31,6 +32,11 @@ export async function runValidate(values: OptionValues, { terminal }: CommandCon
     terminal.out(summaryOf(config, terminal));
   }
   return isOk ? exitCodes.ok : exitCodes.failure;
+}
+
+/** What only the announcer would stumble over, too. */
+function withAnnouncements(config: CheckedConfig): CheckedConfig {
+  return { ...config, problems: [...config.problems, ...linkAnnouncements(config.resources).problems] };
 }
 
 function writeProblems(terminal: Terminal, problems: readonly Problem[], output: string): void {

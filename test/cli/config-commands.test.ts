@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { parse } from "yaml";
 import { runNaru, startNaru } from "./support/run-naru.ts";
+import { openWorkspace } from "./support/workspace.ts";
 
 const bookinfo = ["-f", "istio-bookinfo/bookinfo.yaml", "-f", "istio-bookinfo/bookinfo-gateway.yaml"];
 
@@ -32,8 +33,8 @@ suite("naru validate", { concurrency: 2 }, () => {
   });
 
   test("allows warnings unless they count as errors", async () => {
-    const strict = ["validate", "seeds", "--warnings-as-errors"];
-    const [lax, failed] = await Promise.all([runNaru(["validate", "seeds"]), runNaru(strict)]);
+    const args = ["validate", "seeds/three-services.yaml", "seeds/metallb-crds.yaml"];
+    const [lax, failed] = await Promise.all([runNaru(args), runNaru([...args, "--warnings-as-errors"])]);
     assert.deepEqual([lax.code, failed.code], [0, 1]);
     assert.equal(lax.stdout, failed.stdout);
     assert.match(
@@ -62,6 +63,32 @@ suite("naru validate", { concurrency: 2 }, () => {
     assert.equal(lines.filter((line) => line.endsWith("(error)")).length, data.counts["error"]);
     assert.ok(data.problems.some(({ code, position }) => code === "DUPLICATE_RESOURCE" && position.line > 0));
     assert.equal(data.ignored.find(({ kind }) => kind === "Deployment")?.count, 6);
+  });
+
+  test("tells what only the announcer would stumble over", async () => {
+    await using workspace = await openWorkspace();
+    const file = await workspace.write(
+      "pools.yaml",
+      `apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: lan}
+spec: {addresses: [192.168.1.0/24]}
+---
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: router}
+spec: {myASN: 1, peerASN: 2, peerAddress: 10.0.0.1, password: hush, bfdProfile: fast}
+`,
+    );
+    const [text, json] = await Promise.all(["text", "json"].map((output) => runNaru(["validate", file, "-o", output])));
+    assert.ok(text !== undefined && json !== undefined);
+    assert.equal(text.code, 1);
+    assert.match(text.stdout, /pools\.yaml:1:1 IPAddressPool\/default\/lan: .* \[UNATTACHED\] \(warning\)$/m);
+    assert.match(
+      text.stdout,
+      /pools\.yaml:6:1 BGPPeer\/default\/router spec\.bfdProfile: .* \[REFERENCE\] \(error\)$/m,
+    );
+    assert.doesNotMatch(text.stdout + json.stdout + text.stderr + json.stderr, /hush/);
   });
 
   test("a path that is not there is an error at that path", async () => {

@@ -49,11 +49,18 @@ export function decodeDocuments(
   options: DecodeOptions = {},
 ): DecodeResult {
   const lines = new LineCounter();
-  const problems = new ProblemSink((offset) => {
-    const { line, col } = lines.linePos(offset);
-    return { file, line, column: col };
-  });
-  const decoder = new FileDecoder(problems, options.clusterDomain ?? "cluster.local", firstOrder);
+  const scope: Scope = {
+    resource: null,
+    namespace: defaultNamespace,
+    clusterDomain: options.clusterDomain ?? "cluster.local",
+    problems: new ProblemSink(),
+    text,
+    positionOf(offset) {
+      const { line, col } = lines.linePos(offset);
+      return { file, line, column: col };
+    },
+  };
+  const decoder = new FileDecoder(scope, firstOrder);
   for (const document of parseText(text, lines)) decoder.addDocument(document);
   return decoder.result();
 }
@@ -75,9 +82,9 @@ class FileDecoder {
   #complete = true;
   #order: number;
 
-  constructor(problems: ProblemSink, clusterDomain: string, firstOrder: number) {
-    this.#problems = problems;
-    this.#fileScope = { resource: null, namespace: defaultNamespace, clusterDomain, problems };
+  constructor(scope: Scope, firstOrder: number) {
+    this.#problems = scope.problems;
+    this.#fileScope = scope;
     this.#order = firstOrder;
   }
 
@@ -106,7 +113,7 @@ class FileDecoder {
     const resource = root === null ? null : identify(new Place(this.#fileScope, root), noType);
     if (resource !== null) this.#rejected.push(resource);
     for (const { offset, message } of issues) {
-      const position = this.#problems.positionOf(offset);
+      const position = this.#fileScope.positionOf(offset);
       this.#problems.add({ code: "YAML_SYNTAX", severity: "error", position, resource, path: "", message });
     }
   }

@@ -9,6 +9,7 @@ import { bgpAdvertisement, l2Advertisement } from "./metallb/advertisements.ts";
 import { bfdProfile } from "./metallb/bfd-profile.ts";
 import { bgpPeer } from "./metallb/bgp-peer.ts";
 import { community } from "./metallb/community.ts";
+import { metallbConfigMap } from "./metallb/config-map.ts";
 import { ipAddressPool } from "./metallb/ip-address-pool.ts";
 import { node } from "./node.ts";
 import { secret } from "./secret.ts";
@@ -35,6 +36,7 @@ export const kinds: readonly Kind[] = [
   bgpPeer,
   bfdProfile,
   community,
+  metallbConfigMap,
 ];
 
 /** By kind and API group: Gateway of gateway.networking.k8s.io is not Istio's. */

@@ -12,6 +12,10 @@ export interface Scope {
   /** `cluster.local`. */
   readonly clusterDomain: string;
   readonly problems: ProblemSink;
+  /** The whole file. */
+  readonly text: string;
+  /** Where an offset of a value is. */
+  readonly positionOf: (offset: number) => Position;
 }
 
 /** One value of a document. Children are made on demand; the path is written out only when something is reported. */
@@ -43,12 +47,12 @@ export class Place {
   /** Of a scalar itself; of a map or list its key, which is what a reader looks for. */
   get position(): Position {
     const atValue = this.value.kind === "scalar" || this.#keyOffset < 0;
-    return this.scope.problems.positionOf(atValue ? this.value.offset : this.#keyOffset);
+    return this.scope.positionOf(atValue ? this.value.offset : this.#keyOffset);
   }
 
   /** Of the key where there is one. */
   get keyPosition(): Position {
-    return this.scope.problems.positionOf(this.#keyOffset < 0 ? this.value.offset : this.#keyOffset);
+    return this.scope.positionOf(this.#keyOffset < 0 ? this.value.offset : this.#keyOffset);
   }
 
   /** Absent and null mean the same in protobuf JSON and in Kubernetes. */
@@ -59,6 +63,11 @@ export class Place {
   /** The same place for another resource: an item of a list. */
   within(scope: Scope): Place {
     return new Place(scope, this.value, this.#parent, this.#key, this.#keyOffset);
+  }
+
+  /** The same place with the value that its text stands for, whose offsets are those of the text. */
+  nested(value: Value, positionOf: Scope["positionOf"]): Place {
+    return new Place({ ...this.scope, positionOf }, value, this.#parent, this.#key);
   }
 
   entry(key: string, entry: MapEntry): Place {
@@ -88,6 +97,11 @@ export class Place {
     this.#report(code, "error", this.position, message);
   }
 
+  /** Reports an error in the middle of the value. */
+  errorAt(code: ProblemCode, position: Position, message: string): undefined {
+    this.#report(code, "error", position, message);
+  }
+
   warn(code: ProblemCode, message: string): void {
     this.#report(code, "warning", this.position, message);
   }
@@ -104,7 +118,6 @@ export class Place {
 
 /** Collects the problems of one file; bounded, because a file of garbage has one per line. */
 export class ProblemSink {
-  readonly #positionOf: (offset: number) => Position;
   readonly #problems: Problem[] = [];
   readonly #limit: number;
   #firstDropped: Problem | null = null;
@@ -112,13 +125,8 @@ export class ProblemSink {
   /** Problems of severity error so far, those beyond the limit included. */
   errorCount = 0;
 
-  constructor(positionOf: (offset: number) => Position, limit = 1000) {
-    this.#positionOf = positionOf;
+  constructor(limit = 1000) {
     this.#limit = limit;
-  }
-
-  positionOf(offset: number): Position {
-    return this.#positionOf(offset);
   }
 
   add(problem: Problem): void {

@@ -51,8 +51,11 @@ export interface Fields {
   readonly at: (name: string) => Place | undefined;
 }
 
-/** `istio` takes protobuf JSON, where `mirror_percent` and `mirrorPercent` are the same field. */
-export type Dialect = "istio" | "kubernetes";
+/**
+ * `istio` takes protobuf JSON, where `mirror_percent` and `mirrorPercent` are the same field. In `strict` maps unknown
+ * fields are errors, because that is what their first reader made of them.
+ */
+export type Dialect = "istio" | "kubernetes" | "strict";
 
 export function optional<T>(decode: Decoder<T>): ServedField<T, false> {
   return { role: "served", decode, required: false, hint: "" };
@@ -112,7 +115,8 @@ function visitEntry(
   const place = parent.entry(key, entry);
   if (!Object.hasOwn(shape, name)) {
     const candidates = place.scope.problems.isFull ? [] : names;
-    place.reportKey("UNKNOWN_FIELD", "warning", unknownMessage(key, candidates));
+    if (dialect === "strict") place.reportKey("UNKNOWN_FIELD", "error", unknownMessage(key, candidates, ""));
+    else place.reportKey("UNKNOWN_FIELD", "warning", unknownMessage(key, candidates, " and it is ignored"));
     return;
   }
   if (place.isNull) return;
@@ -163,12 +167,12 @@ function camelCase(name: string): string {
   return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-function unknownMessage(key: string, names: readonly string[]): string {
+function unknownMessage(key: string, names: readonly string[], consequence: string): string {
   // Longer keys are not typing mistakes, and comparing costs the product of both lengths.
   const nearest = key.length > 60 ? null : suggestWord(key, names);
   return nearest === null
-    ? `there is no field ${excerpt(key)} here; it is ignored, remove it`
-    : `there is no field ${excerpt(key)} here and it is ignored; did you mean \`${nearest}\`?`;
+    ? `there is no field ${excerpt(key)} here${consequence}; remove it`
+    : `there is no field ${excerpt(key)} here${consequence}; did you mean \`${nearest}\`?`;
 }
 
 function never(): boolean {

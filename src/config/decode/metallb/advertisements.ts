@@ -16,7 +16,7 @@ const commonFields = {
   serviceSelectors: optional(selectors),
 } as const;
 
-const noCommon = { pools: [], poolSelectors: [], nodeSelectors: [], serviceSelectors: [] } as const;
+export const noCommon = { pools: [], poolSelectors: [], nodeSelectors: [], serviceSelectors: [] } as const;
 
 const decodeL2 = metallbDocumentWithDefaults(
   object(
@@ -60,22 +60,39 @@ function communityKeys(community: BGPCommunity | CommunityAlias): readonly strin
   return [`the community ${community.kind === "alias" ? community.name : formatCommunity(community)}`];
 }
 
+export const communities = distinct(communityOrAlias, communityKeys);
+export const aggregationLength = int(1, 32);
+export const aggregationLengthV6 = int(1, 128);
+
 const wholeAddress = { aggregationLength: 32, aggregationLengthV6: 128 } as const;
+
+/** One that says nothing: every address of every pool to every peer. */
+export const defaultBGPAdvertisement = {
+  ...noCommon,
+  ...wholeAddress,
+  localPref: 0,
+  communities: [],
+  peers: [],
+} as const;
 
 const decodeBGP = metallbDocumentWithDefaults(
   object(
     "kubernetes",
     {
       ...commonFields,
-      aggregationLength: optional(int(1, 32)),
-      aggregationLengthV6: optional(int(1, 128)),
+      aggregationLength: optional(aggregationLength),
+      aggregationLengthV6: optional(aggregationLengthV6),
       localPref: optional(int(0, maxUint32)),
-      communities: optional(distinct(communityOrAlias, communityKeys)),
+      communities: optional(communities),
       peers: optional(names),
     },
     (fields, { at }) => {
-      const { aggregationLength = 32, aggregationLengthV6 = 128, serviceSelectors = [] } = fields;
-      const isAggregated = aggregationLength !== 32 || aggregationLengthV6 !== 128;
+      const { serviceSelectors = [] } = fields;
+      const lengths = {
+        aggregationLength: fields.aggregationLength ?? wholeAddress.aggregationLength,
+        aggregationLengthV6: fields.aggregationLengthV6 ?? wholeAddress.aggregationLengthV6,
+      };
+      const isAggregated = lengths.aggregationLength !== 32 || lengths.aggregationLengthV6 !== 128;
       if (serviceSelectors.length > 0 && isAggregated) {
         const message = "an aggregate cannot be announced for some services only; remove it or the aggregation length";
         return at("serviceSelectors")?.reportKey("CONFLICT", "error", message);
@@ -85,15 +102,14 @@ const decodeBGP = metallbDocumentWithDefaults(
         poolSelectors: fields.ipAddressPoolSelectors ?? [],
         nodeSelectors: fields.nodeSelectors ?? [],
         serviceSelectors,
-        aggregationLength,
-        aggregationLengthV6,
+        ...lengths,
         localPref: fields.localPref ?? 0,
         communities: fields.communities ?? [],
         peers: fields.peers ?? [],
       };
     },
   ),
-  { ...noCommon, ...wholeAddress, localPref: 0, communities: [], peers: [] },
+  defaultBGPAdvertisement,
 );
 
 export const bgpAdvertisement: Kind = {

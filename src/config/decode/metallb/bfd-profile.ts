@@ -7,8 +7,11 @@ import { isOneOf, object, optional, silent, unserved } from "../schema.ts";
 import { bool, int } from "../values.ts";
 import { metallbDocumentWithDefaults, metallbGroup } from "./kind.ts";
 
-const intervalMs = int(10, 60_000);
-const defaults = {
+export const intervalMs = int(10, 60_000);
+export const detectMultiplier = int(2, 255);
+export const minimumTtl = int(1, 254);
+
+export const defaultBFD = {
   receiveIntervalMs: 300,
   transmitIntervalMs: 300,
   detectMultiplier: 3,
@@ -16,28 +19,28 @@ const defaults = {
   minimumTtl: 254,
 } as const;
 
-const decodeSpec = metallbDocumentWithDefaults<Pick<BFDProfile, keyof typeof defaults>>(
+const decodeSpec = metallbDocumentWithDefaults<Pick<BFDProfile, keyof typeof defaultBFD>>(
   object(
     "kubernetes",
     {
       receiveInterval: optional(intervalMs),
       transmitInterval: optional(intervalMs),
-      detectMultiplier: optional(int(2, 255)),
+      detectMultiplier: optional(detectMultiplier),
       // Means nothing unless echoMode is on.
       echoInterval: silent,
       echoMode: unserved("the peer is watched by control packets only", isOneOf(false)),
       passiveMode: optional(bool),
-      minimumTtl: optional(int(1, 254)),
+      minimumTtl: optional(minimumTtl),
     },
     (fields) => ({
-      receiveIntervalMs: fields.receiveInterval ?? defaults.receiveIntervalMs,
-      transmitIntervalMs: fields.transmitInterval ?? defaults.transmitIntervalMs,
-      detectMultiplier: fields.detectMultiplier ?? defaults.detectMultiplier,
-      passiveMode: fields.passiveMode ?? defaults.passiveMode,
-      minimumTtl: fields.minimumTtl ?? defaults.minimumTtl,
+      receiveIntervalMs: fields.receiveInterval ?? defaultBFD.receiveIntervalMs,
+      transmitIntervalMs: fields.transmitInterval ?? defaultBFD.transmitIntervalMs,
+      detectMultiplier: fields.detectMultiplier ?? defaultBFD.detectMultiplier,
+      passiveMode: fields.passiveMode ?? defaultBFD.passiveMode,
+      minimumTtl: fields.minimumTtl ?? defaultBFD.minimumTtl,
     }),
   ),
-  defaults,
+  defaultBFD,
 );
 
 export const bfdProfile: Kind = {

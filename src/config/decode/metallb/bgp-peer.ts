@@ -2,83 +2,105 @@
 // MetalLB BGPPeer (metallb.io/v1beta2, and v1beta1, which has fewer fields of the same names): a router to talk BGP to.
 
 import { ip, ipFamily } from "../../../core/index.ts";
-import type { BGPPeer } from "../../../model/index.ts";
+import type { BGPPeer, ResourceBase } from "../../../model/index.ts";
 import { durationMs } from "../duration.ts";
 import type { Kind } from "../kind.ts";
 import { excerpt, type Place } from "../place.ts";
-import { isOneOf, object, optional, required, refused, silent, unserved, type Fields } from "../schema.ts";
+import {
+  isOneOf,
+  object,
+  optional,
+  required,
+  refused,
+  silent,
+  unserved,
+  type Decoded,
+  type Fields,
+} from "../schema.ts";
 import { bool, int, maxUint32, oneOf, text } from "../values.ts";
 import { metallbDocument, metallbGroup, selectors } from "./kind.ts";
 
 const defaultPort = 179;
 const defaultHoldMs = 90_000;
 const defaultConnectMs = 120_000;
-const asn = int(1, maxUint32);
+export const asn = int(1, maxUint32);
+export const peerPort = int(1, 16_384);
 
+/** null for `{}`, which is how MetalLB's API writes that there is none. */
 const passwordSecret = object(
   "kubernetes",
-  { name: required(text, "name the Secret with the password"), namespace: optional(text) },
-  ({ name, namespace }, { place }) => ({ name, namespace: namespace ?? place.scope.namespace }),
+  { name: optional(text), namespace: optional(text) },
+  ({ name = "", namespace = "" }, { place }) => {
+    if (name !== "") return { name, namespace: namespace === "" ? place.scope.namespace : namespace };
+    return namespace === "" ? null : place.error("REQUIRED", "`name` is missing; name the Secret with the password");
+  },
 );
 
-const spec = object(
-  "kubernetes",
-  {
-    myASN: required(asn, "write the number of your own autonomous system"),
-    peerASN: optional(int(0, maxUint32)),
-    dynamicASN: optional(oneOf(["internal", "external"])),
-    localASN: refused("the session would be opened with another AS number", isOneOf(0)),
-    peerAddress: optional(address),
-    interface: refused("sessions without an address (unnumbered) are not opened", isOneOf("")),
-    sourceAddress: optional(address),
-    peerPort: optional(int(1, 16_384)),
-    holdTime: optional(durationMs("zero-allowed")),
-    keepaliveTime: optional(durationMs("zero-allowed")),
-    connectTime: optional(durationMs("positive")),
-    routerID: optional(routerID),
-    nodeSelectors: optional(selectors),
-    password: optional(secretText),
-    passwordSecret: optional(passwordSecret),
-    bfdProfile: optional(text),
-    enableGracefulRestart: optional(bool),
-    ebgpMultiHop: optional(bool),
-    vrf: unserved("the session is opened in the default VRF", isOneOf("")),
-    disableMP: silent,
-    dualStackAddressFamily: optional(bool),
-  },
-  (fields, map) => {
-    const peerASN = peerASNOf(fields.peerASN, fields.dynamicASN, map);
-    const times = timesOf(fields.holdTime, fields.keepaliveTime, map);
-    const isInternal = peerASN === "internal" || peerASN === fields.myASN;
-    if (fields.ebgpMultiHop === true && isInternal) {
-      map.at("ebgpMultiHop")?.reportKey("CONFLICT", "error", "the peer is in your own AS; remove ebgpMultiHop");
-    }
-    if (fields.password !== undefined && fields.passwordSecret !== undefined) {
-      map.at("password")?.reportKey("CONFLICT", "error", "both password and passwordSecret are set; keep one of them");
-    }
-    if (fields.peerAddress === undefined && map.at("peerAddress") === undefined) {
-      map.place.error("REQUIRED", "`peerAddress` is missing; write the IP address of the router");
-    }
-    if (peerASN === undefined || times === undefined || fields.peerAddress === undefined) return undefined;
-    return {
-      myASN: fields.myASN,
-      peerASN,
-      peerAddress: fields.peerAddress,
-      peerPort: fields.peerPort ?? defaultPort,
-      sourceAddress: fields.sourceAddress ?? "",
-      routerID: fields.routerID ?? "",
-      ...times,
-      connectTimeMs: fields.connectTime ?? defaultConnectMs,
-      nodeSelectors: fields.nodeSelectors ?? [],
-      password: fields.password ?? null,
-      passwordSecret: fields.passwordSecret ?? null,
-      bfdProfile: fields.bfdProfile ?? "",
-      enableGracefulRestart: fields.enableGracefulRestart ?? false,
-      ebgpMultiHop: fields.ebgpMultiHop ?? false,
-      dualStackAddressFamily: fields.dualStackAddressFamily ?? false,
-    };
-  },
-);
+const peerFields = {
+  myASN: required(asn, "write the number of your own autonomous system"),
+  peerASN: optional(int(0, maxUint32)),
+  dynamicASN: optional(oneOf(["internal", "external"])),
+  localASN: refused("the session would be opened with another AS number", isOneOf(0)),
+  peerAddress: optional(ipAddress),
+  interface: refused("sessions without an address (unnumbered) are not opened", isOneOf("")),
+  sourceAddress: optional(ipAddress),
+  peerPort: optional(peerPort),
+  holdTime: optional(durationMs("zero-allowed")),
+  keepaliveTime: optional(durationMs("zero-allowed")),
+  connectTime: optional(connectTimeMs),
+  routerID: optional(routerID),
+  nodeSelectors: optional(selectors),
+  password: optional(password),
+  passwordSecret: optional(passwordSecret),
+  bfdProfile: optional(text),
+  enableGracefulRestart: optional(bool),
+  ebgpMultiHop: optional(bool),
+  vrf: unserved("the session is opened in the default VRF", isOneOf("")),
+  disableMP: silent,
+  dualStackAddressFamily: optional(bool),
+} as const;
+
+/** Puts the fields of a peer together; `map` is asked for them by these names. */
+export function peerOf(fields: Decoded<typeof peerFields>, map: Fields): Omit<BGPPeer, keyof ResourceBase> | undefined {
+  const peerASN = peerASNOf(fields.peerASN, fields.dynamicASN, map);
+  const times = timesOf(fields.holdTime, fields.keepaliveTime, map);
+  const isInternal = peerASN === "internal" || peerASN === fields.myASN;
+  if (fields.ebgpMultiHop === true && isInternal) {
+    map
+      .at("ebgpMultiHop")
+      ?.reportKey("CONFLICT", "error", "the peer is in your own AS, where this does not exist; remove it");
+  }
+  const hasSecret = fields.passwordSecret !== undefined && fields.passwordSecret !== null;
+  if (fields.password !== undefined && hasSecret) {
+    map.at("password")?.reportKey("CONFLICT", "error", "both password and passwordSecret are set; keep one of them");
+  }
+  const address = map.at("peerAddress");
+  if (address === undefined || isEmptyText(address)) {
+    (address ?? map.place).error("REQUIRED", "`peerAddress` is missing; write the IP address of the router");
+  }
+  if (peerASN === undefined || times === undefined || fields.peerAddress === undefined) return undefined;
+  return {
+    myASN: fields.myASN,
+    peerASN,
+    peerAddress: fields.peerAddress,
+    peerPort: fields.peerPort ?? defaultPort,
+    sourceAddress: fields.sourceAddress ?? "",
+    routerID: fields.routerID ?? "",
+    ...times,
+    connectTimeMs: fields.connectTime ?? defaultConnectMs,
+    nodeSelectors: fields.nodeSelectors ?? [],
+    password: fields.password ?? null,
+    passwordSecret: fields.passwordSecret ?? null,
+    bfdProfile: fields.bfdProfile ?? "",
+    enableGracefulRestart: fields.enableGracefulRestart ?? false,
+    ebgpMultiHop: fields.ebgpMultiHop ?? false,
+    dualStackAddressFamily: fields.dualStackAddressFamily ?? false,
+  };
+}
+
+function isEmptyText({ value }: Place): boolean {
+  return value.kind === "scalar" && value.value === "";
+}
 
 function peerASNOf(
   number: number | undefined,
@@ -90,7 +112,18 @@ function peerASNOf(
     return at("dynamicASN")?.reportKey("CONFLICT", "error", "both peerASN and dynamicASN are set; keep one of them");
   }
   if (isSet) return number;
+  // Why it could not be read is said already.
+  if (number === undefined && dynamic === undefined && (at("peerASN") ?? at("dynamicASN")) !== undefined) {
+    return undefined;
+  }
   return dynamic ?? place.error("REQUIRED", "`peerASN` is missing; write the number of the router's autonomous system");
+}
+
+/** Whole seconds, as FRR takes them. */
+function connectTimeMs(place: Place): number | undefined {
+  const ms = durationMs("positive")(place);
+  if (ms === undefined || (ms % 1_000 === 0 && ms >= 1_000 && ms <= 65_535_000)) return ms;
+  return place.error("VALUE", "the connect time must be whole seconds, from 1s to 65535s");
 }
 
 /** Hold and keepalive time as RFC 4271 §4.2 and §4.4 allow them, whole seconds. */
@@ -114,14 +147,14 @@ function timesOf(
   return { holdTimeMs, keepaliveTimeMs };
 }
 
-function address(place: Place): string | undefined {
+export function ipAddress(place: Place): string | undefined {
   const value = text(place);
   if (value === undefined || value === "") return undefined;
   const parsed = ip.parse(value);
   return parsed === null ? place.error("VALUE", `${excerpt(value)} is no IP address`) : ip.format(parsed);
 }
 
-function routerID(place: Place): string | undefined {
+export function routerID(place: Place): string | undefined {
   const value = text(place);
   if (value === undefined || value === "") return undefined;
   if (ipFamily(value) === 4 && value !== "0.0.0.0") return value;
@@ -129,13 +162,13 @@ function routerID(place: Place): string | undefined {
 }
 
 /** TCP MD5 keys have at most 80 bytes (Linux). The value is never part of a message. */
-function secretText(place: Place): string | undefined {
+export function password(place: Place): string | undefined {
   const value = text(place);
   if (value === undefined || value === "") return undefined;
   return Buffer.byteLength(value) <= 80 ? value : place.error("VALUE", "a password has at most 80 bytes");
 }
 
-const decodeSpec = metallbDocument(spec);
+const decodeSpec = metallbDocument(object("kubernetes", peerFields, peerOf));
 
 export const bgpPeer: Kind = {
   kind: "BGPPeer",

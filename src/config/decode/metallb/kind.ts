@@ -25,7 +25,7 @@ export function metallbDocumentWithDefaults<T>(spec: Decoder<T>, defaults: T): D
 /** Names in a list, each once. */
 export const names: Decoder<readonly string[]> = distinct(text, (name) => [name]);
 
-const expression: Decoder<LabelExpression> = object(
+export const expression: Decoder<LabelExpression> = object(
   "kubernetes",
   {
     key: required(text, "write the label that is looked at"),
@@ -52,15 +52,15 @@ export const selector: Decoder<LabelSelector> = object(
 );
 
 /** Selectors in a list, each once. */
-export const selectors: Decoder<readonly LabelSelector[]> = distinct(selector, (each) => [selectorKey(each)]);
+export const selectors: Decoder<readonly LabelSelector[]> = distinct(selector, selectorKeys);
 
 /** Equal for selectors that say the same, in whatever order. */
-function selectorKey({ matchLabels, matchExpressions }: LabelSelector): string {
+export function selectorKeys({ matchLabels, matchExpressions }: LabelSelector): readonly string[] {
   const byLabel = Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`);
   const byExpression = matchExpressions.map(
     ({ key, operator, values }) => `${key} ${operator} ${values.toSorted().join(",")}`,
   );
-  return `the selector ${[...byLabel, ...byExpression].toSorted().join("; ")}`;
+  return [`the selector ${[...byLabel, ...byExpression].toSorted().join("; ")}`];
 }
 
 /** `10.0.0.0/24` or `10.0.0.1-10.0.0.9`, blanks around the dash allowed. */

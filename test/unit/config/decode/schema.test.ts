@@ -13,8 +13,8 @@ describe("unknown fields", () => {
     ["gatways", "gateways", null],
     ["hsots", "hosts", null],
     ["export_to", "", null],
-    ["completelyDifferent", "", "it is ignored, remove it"],
-    ["x".repeat(70), "", "it is ignored, remove it"],
+    ["completelyDifferent", "", "and it is ignored; remove it"],
+    ["x".repeat(70), "", "and it is ignored; remove it"],
   ];
   for (const [field, suggestion, ending] of typos) {
     it(`${field.slice(0, 20)} → ${suggestion || "no suggestion"}`, () => {

@@ -119,4 +119,39 @@ describe("store", () => {
     ]);
     assert.deepEqual(inForce(update(store, { "b.yaml": service("a", 81) })), ["a:81"]);
   });
+
+  describe("a document that stands for several resources", () => {
+    const configMap = (...pools: readonly string[]): string =>
+      `kind: ConfigMap\napiVersion: v1\nmetadata: {name: config, namespace: metallb-system}\ndata:\n  config: |\n    address-pools:\n${pools
+        .map((name, at) => `    - {name: ${name}, protocol: layer2, addresses: [10.0.${at}.0/24]}\n`)
+        .join("")}---\n`;
+    const names = ({ resources }: StoreUpdate): readonly string[] => resources.map(({ name }) => name);
+
+    it("keeps all of them while it is invalid, and says so", () => {
+      const store = createStore();
+      update(store, { "a.yaml": configMap("one", "two") });
+      const broken = configMap("one", "two").replace("10.0.1.0/24", "nowhere");
+      const { problems, ...rest } = update(store, { "a.yaml": broken + service("a", 80) });
+      assert.deepEqual(names({ problems, ...rest }), ["one", "two", "l2advertisement1", "l2advertisement2", "a"]);
+      assert.equal(rest.resources.find(({ name }) => name === "two")?.position.line, 8);
+      const told = problems.filter(({ severity }) => severity === "error").map(formatProblem);
+      assert.equal(told.length, 1);
+      assert.match(told[0]!, /^a\.yaml:8:.*\(until then the version of a\.yaml:1 stays in force\)/);
+    });
+
+    it("drops what it does not name any more", () => {
+      const store = createStore();
+      update(store, { "a.yaml": configMap("one", "two") });
+      assert.deepEqual(names(update(store, { "a.yaml": configMap("two") })), ["two", "l2advertisement1"]);
+    });
+
+    it("counts once, whole, when it is there twice", () => {
+      const store = createStore();
+      const { problems, ...rest } = update(store, { "a.yaml": configMap("one"), "b.yaml": configMap("two", "three") });
+      assert.deepEqual(names({ problems, ...rest }), ["one", "l2advertisement1"]);
+      const errors = problems.filter(({ severity }) => severity === "error").map(formatProblem);
+      assert.equal(errors.length, 1);
+      assert.match(errors[0]!, /^b\.yaml:1:1 ConfigMap\/metallb-system\/config: the same resource stands at a\.yaml:1/);
+    });
+  });
 });
