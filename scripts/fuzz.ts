@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compares the HTTP/1.1 codec with Node's parser on random messages until a difference is found or the time is over.
+// Compares the HTTP/1.1 codec with Node's parser on random messages, and answers to ARP and neighbor discovery with a second
+// reading of the RFCs on random frames, until a difference is found or the time is over.
 //
 //   npm run fuzz -- [--seconds N] [--seed N]
 //
 // Without --seconds it never ends. A difference is printed in its smallest form, with the seed that finds it again, and
-// the exit code is 1. What was found becomes a case in test/property/http1-cases.ts.
+// the exit code is 1. What was found becomes a case in test/property/http1-cases.ts, or one of test/unit/announce/layer2.
 
 import { parseArgs } from "node:util";
 
@@ -12,6 +13,8 @@ import * as fc from "fast-check";
 
 import { compareRequest, compareResponse } from "../test/property/http1-comparison.ts";
 import { cuts, edited, edits, request, response } from "../test/property/http1-messages.ts";
+import { compareFrame } from "../test/property/layer2-comparison.ts";
+import { frames } from "../test/property/layer2-frames.ts";
 
 /** Between two looks at the clock; also what a printed seed covers. */
 const runsPerSeed = 2_000;
@@ -27,6 +30,9 @@ const properties = {
   }),
   responses: fc.asyncProperty(response, edits, cuts, fc.boolean(), async (text, changes, places, isHead) => {
     if ((await compareResponse(edited(text, changes), places, isHead ? "HEAD" : "GET")) === "same") taken++;
+  }),
+  frames: fc.asyncProperty(frames, async (frame) => {
+    if (compareFrame(frame)) taken++;
   }),
 };
 
