@@ -10,4 +10,5 @@ export { openPackets, type PacketCounts, type PacketPort } from "./packets.ts";
 export { familyOf, type SocketAddress } from "./socket-address.ts";
 export { Sockets, type BindOptions } from "./sockets.ts";
 export { systemError, type SystemError } from "./system-error.ts";
+export { openGuardedTcp, type GuardedListener, type GuardedTcp, type TcpGuards } from "./tcp-md5.ts";
 export * from "./uring/index.ts";
