@@ -194,7 +194,16 @@ export function sliceEndpoint(
   address: string,
   given: Partial<EndpointSlice["endpoints"][number]> = {},
 ): EndpointSlice["endpoints"][number] {
-  return { addresses: [address], ready: true, serving: true, terminating: false, zone: "", pod: "", node: "", ...given };
+  return {
+    addresses: [address],
+    ready: true,
+    serving: true,
+    terminating: false,
+    zone: "",
+    pod: "",
+    node: "",
+    ...given,
+  };
 }
 
 export function endpoints(name: string, given: Given<"Endpoints"> = {}): Endpoints {
