@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// The receiving side of a connection. Small messages are received by one operation that goes on, bodies buffer by
+// buffer. Pausing costs nothing until something arrives; that is kept, and no more is asked for.
+
+import { Buffer } from "node:buffer";
+
+import { completionFlag } from "../../../platform/index.ts";
+import type { OperationSlot } from "./operation-slot.ts";
+import { operation, type SlotOwner } from "./uring-thread.ts";
+
+/** After so many small messages in a row a connection is no longer taken for one of bodies. */
+const smallReadsToLeaveBulk = 8;
+const eintr = -4;
+const eagain = -11;
+const enobufs = -105;
+const ecanceled = -125;
+/** No end, orderly or not, is held back. */
+const notEnded = 1;
+
+export interface ReceiverEvents extends SlotOwner {
+  onBytes(bytes: Buffer, from: number, to: number): void;
+  /** Nothing more will come: 0, or an error number. */
+  onReceiveEnd(result: number): void;
+}
+
+export class Receiver {
+  paused = false;
+  readonly #slot: OperationSlot;
+  readonly #events: ReceiverEvents;
+  #active = false;
+  #receiving = false;
+  #cancelled = false;
+  /** Bodies are expected: received one buffer at a time, into large ones. */
+  #bulk: boolean;
+  /** What the receive that is under way, or was last, is. */
+  #receivingBulk = false;
+  #smallReads = 0;
+  /** The socket has more than was received. */
+  #notEmpty = false;
+  /** Received while paused. */
+  #held: Buffer[] | null = null;
+  /** 0 or an error number, received behind what is held; or `notEnded`. */
+  #heldEnd = notEnded;
+
+  constructor(slot: OperationSlot, events: ReceiverEvents, bulk: boolean) {
+    this.#slot = slot;
+    this.#events = events;
+    this.#bulk = bulk;
+  }
+
+  /** The connection is established. */
+  start(): void {
+    this.#active = true;
+    this.#receive();
+  }
+
+  resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    if (this.#held !== null || this.#heldEnd !== notEnded) this.#slot.thread.later(this.#events);
+    else this.#receive();
+  }
+
+  /** Bytes are of no interest any more, held ones neither. */
+  dropHeld(): void {
+    this.#held = null;
+  }
+
+  /** Ends what is under way; nothing will be begun. */
+  stop(): void {
+    this.#active = false;
+    this.#held = null;
+    this.#cancel();
+  }
+
+  /** Goes on with what could not be done in the batch. */
+  afterBatch(): void {
+    while (this.#held !== null && !this.paused) {
+      const chunk = this.#held.shift();
+      if (chunk === undefined) this.#held = null;
+      else this.#events.onBytes(chunk, 0, chunk.length);
+    }
+    if (this.#heldEnd !== notEnded && !this.paused) {
+      const end = this.#heldEnd;
+      this.#heldEnd = notEnded;
+      this.#end(end);
+    }
+    this.#receive();
+  }
+
+  onCompletion(result: number, hasMore: boolean, buffer: number): void {
+    if (!hasMore) {
+      this.#receiving = false;
+      this.#cancelled = false;
+    }
+    if (buffer >= 0) this.#take(buffer, result);
+    if (result === 0) this.#end(0);
+    else if (result === enobufs) this.#onNoBuffer();
+    else if (result < 0 && result !== ecanceled && result !== eagain && result !== eintr) this.#end(result);
+    if (!hasMore && result !== enobufs) this.#receive();
+  }
+
+  /** Receives from now on, if anything is to be received. */
+  #receive(): void {
+    if (this.#receiving || this.paused || !this.#active || this.#held !== null || this.#heldEnd !== notEnded) return;
+    this.#receiving = true;
+    this.#receivingBulk = this.#bulk;
+    const { thread, fd, generation } = this.#slot;
+    const id = this.#slot.begin(operation.receive);
+    if (this.#bulk) thread.ring.receiveOnce(fd, thread.bulk.group, !this.#notEmpty, id, generation);
+    else thread.ring.receive(fd, thread.small.group, id, generation);
+  }
+
+  #take(buffer: number, length: number): void {
+    const { bulk, small, check, ring } = this.#slot.thread;
+    const buffers = this.#receivingBulk ? bulk : small;
+    this.#notEmpty = (ring.flags & completionFlag.notEmpty) !== 0;
+    this.#learnSize(length, small.bytesEach);
+    check?.received(buffers, buffer, length);
+    const from = buffer * buffers.bytesEach;
+    if (length > 0 && this.#active) {
+      if (this.paused || this.#held !== null) this.#hold(buffers.bytes, from, from + length);
+      else this.#events.onBytes(buffers.bytes, from, from + length);
+    }
+    check?.gives(buffers, buffer);
+    buffers.give(buffer);
+  }
+
+  /** Bodies fill small buffers to the brim; whoever sends none for a while is received from as it comes again. */
+  #learnSize(length: number, smallBytes: number): void {
+    if (length < smallBytes) {
+      if (this.#bulk && ++this.#smallReads >= smallReadsToLeaveBulk) this.#bulk = false;
+      return;
+    }
+    this.#smallReads = 0;
+    if (this.#bulk) return;
+    this.#bulk = true;
+    this.#cancel();
+  }
+
+  #onNoBuffer(): void {
+    this.#notEmpty = true;
+    const { thread } = this.#slot;
+    if (this.#receivingBulk) {
+      thread.queueForBulk(this.#events);
+    } else {
+      thread.onStarved();
+      thread.later(this.#events);
+    }
+  }
+
+  /** Keeps what came in spite of a pause, and sees to it that no more comes. */
+  #hold(bytes: Buffer, from: number, to: number): void {
+    const copy = Buffer.allocUnsafeSlow(to - from);
+    bytes.copy(copy, 0, from, to);
+    (this.#held ??= []).push(copy);
+    this.#cancel();
+  }
+
+  #cancel(): void {
+    if (!this.#receiving || this.#cancelled) return;
+    this.#cancelled = true;
+    this.#slot.cancel(operation.receive);
+  }
+
+  #end(result: number): void {
+    if (!this.#active) return;
+    if (this.paused || this.#held !== null) {
+      this.#heldEnd = result;
+      return;
+    }
+    this.#active = false;
+    this.#events.onReceiveEnd(result);
+  }
+}
