@@ -22,7 +22,7 @@ const entryCount = 1_024;
 const completionCount = 8_192;
 const arenaBlocks = 32;
 /** For messages that come whole: they are received as they come. Many are filled at once. */
-const smallBufferBytes = 4 * 1024;
+const smallBufferBytes = 16 * 1024;
 const firstSmallBuffers = 64;
 /** For bodies: each connection is received from when it is its turn, so that few buffers do and stay in the cache. */
 const bulkBufferBytes = 64 * 1024;
