@@ -4,6 +4,7 @@
 export type { IgnoredKind } from "./decode/index.ts";
 export type { CompileOptions } from "./link/options.ts";
 export { checkConfig, type CheckedConfig } from "./check.ts";
+export { convertConfigMaps } from "./convert.ts";
 export {
   createConfigLoop,
   type ConfigLoop,
