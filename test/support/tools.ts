@@ -7,14 +7,19 @@ import { delimiter, join } from "node:path";
 /** Command → Debian package that brings it. */
 export const testTools = {
   arping: "iputils-arping",
+  bird: "bird2",
   curl: "curl",
+  exabgp: "exabgp",
+  gobgpd: "gobgpd",
   ip: "iproute2",
   ndisc6: "ndisc6",
   nginx: "nginx-light",
   prometheus: "prometheus",
   promtool: "prometheus",
   tcpdump: "tcpdump",
+  setpriv: "util-linux",
   unshare: "util-linux",
+  vtysh: "frr",
 } as const satisfies Record<string, string>;
 
 export type TestTool = keyof typeof testTools;

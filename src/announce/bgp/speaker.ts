@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The BGP speaker of a node: keeps a session with every configured peer and announces to each what it should know.
 
+import type { Socket } from "node:net";
+
 import { messageOf, type Clock, type Random } from "../../core/index.ts";
+import type { TcpGuards } from "../../platform/index.ts";
 import type { Logger, SampleSource } from "../../telemetry/port.ts";
 import type { BgpRoute } from "../decide-bgp.ts";
 import { bgpSamples } from "./counters.ts";
@@ -60,7 +63,8 @@ class Speaker implements BgpSpeaker {
   readonly #options: BgpSpeakerOptions;
   readonly #peers = new Map<string, Peer>();
   readonly #leaving = new Set<Promise<void>>();
-  readonly #listeners: BgpListener[] = [];
+  /** By the address they are bound to. */
+  readonly #listeners = new Map<string, BgpListener>();
   #routes: ReadonlyMap<string, readonly BgpRoute[]> | null = null;
   #listening = false;
   #stopped = false;
@@ -96,12 +100,13 @@ class Speaker implements BgpSpeaker {
     bgpSamples([...this.#peers.values()].map((peer) => ({ status: peer.status(null), counters: peer.counters })));
 
   get ports(): readonly number[] {
-    return this.#listeners.map((listener) => listener.port);
+    return [...this.#listeners.values()].map((listener) => listener.port);
   }
 
   async stop(graceful: boolean): Promise<void> {
     this.#stopped = true;
-    for (const listener of this.#listeners.splice(0)) listener.close();
+    for (const listener of this.#listeners.values()) listener.close();
+    this.#listeners.clear();
     const goodbye = ceaseWithText(cease.shutdown, this.#options.shutdownText);
     for (const peer of this.#peers.values()) this.#remove(peer, graceful && peer.keepsRoutes ? null : goodbye);
     await Promise.all(this.#leaving);
@@ -127,8 +132,8 @@ class Speaker implements BgpSpeaker {
   #setPassword(address: string, password: string | null): void {
     if (password === null && this.#deps.transport.unguarded !== null) return;
     const isIpv6 = address.includes(":");
-    for (const [index, listener] of this.#listeners.entries()) {
-      if (this.#options.listen!.addresses[index]!.includes(":") !== isIpv6) continue;
+    for (const [bound, listener] of this.#listeners) {
+      if (bound.includes(":") !== isIpv6) continue;
       try {
         listener.setPassword(address, password);
       } catch (error) {
@@ -144,21 +149,16 @@ class Speaker implements BgpSpeaker {
     const onError = (error: Error): void => {
       this.#deps.logger.error("BGP peers cannot connect to us", { port: listen.port, error: error.message });
     };
+    const onAccepted = (socket: Socket, remote: string): void => {
+      const peer = this.#find(remote);
+      if (peer === null) socket.destroy();
+      else peer.accept(socket);
+    };
     for (const address of listen.addresses) {
       try {
-        this.#listeners.push(
-          this.#deps.transport.listen(
-            address,
-            listen.port,
-            (remote) => this.#find(remote)?.guards ?? null,
-            (socket, remote) => {
-              const peer = this.#find(remote);
-              if (peer === null) socket.destroy();
-              else peer.accept(socket);
-            },
-            onError,
-          ),
-        );
+        const guardsOf = (remote: string): TcpGuards | null => this.#find(remote)?.guards ?? null;
+        const listener = this.#deps.transport.listen(address, listen.port, guardsOf, onAccepted, onError);
+        this.#listeners.set(address, listener);
       } catch (error) {
         onError(error as Error);
       }
