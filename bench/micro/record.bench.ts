@@ -65,7 +65,14 @@ async function measure(name: string, work: Work | null): Promise<number> {
   const port = await freePort();
   await using _ = await Child.start("sink", String(loadCore), port, [process.execPath, sink, String(port)]);
   const endpoint = `http://127.0.0.1:${port}/v1/traces`;
-  const exporter = await startSpanExporter({ endpoint, identity, version: "0", logger, clock: systemClock });
+  const exporter = await startSpanExporter({
+    endpoint,
+    delayMs: 5_000,
+    identity,
+    version: "0",
+    logger,
+    clock: systemClock,
+  });
   let sampled = 0;
   const exports = work?.exports ?? false;
   const spans: SpanSink = {

@@ -106,9 +106,9 @@ export async function createParts(options: ServeOptions, deps: ServeDeps): Promi
 async function startTracing(options: ServeOptions, logger: RootLogger, clock: Clock): Promise<SpanExporter | null> {
   const { tracing, identity } = options;
   if (tracing === null) return null;
-  const { endpoint } = tracing;
+  const { endpoint, exportDelayMs: delayMs } = tracing;
   const { version } = versionInfo();
-  return await startSpanExporter({ endpoint, identity, version, logger: logger.child("tracing"), clock });
+  return await startSpanExporter({ endpoint, delayMs, identity, version, logger: logger.child("tracing"), clock });
 }
 
 /** The usual case on small machines: no second heap, no message, no shared memory. */

@@ -9,20 +9,34 @@ export interface TracingOptions {
   readonly endpoint: string;
   /** Of the requests that come without a decision, 0 to 100. */
   readonly samplingPercent: number;
+  /** So long a span waits for others to be sent with. */
+  readonly exportDelayMs: number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const tracesPath = "/v1/traces";
+/** OpenTelemetry's, and Envoy's tracing.opentelemetry.flush_interval_ms. */
+const defaultDelayMs = 5_000;
 
 /**
  * null = tracing is off. The option goes before the environment, and OTEL_SDK_DISABLED before everything. Throws CliError
- * for a URL that is none.
+ * for a URL that is none, and for a delay that is no number.
  */
 export function tracingOptionsFrom(values: OptionValues, environment: Environment): TracingOptions | null {
   if (environment["OTEL_SDK_DISABLED"]?.toLowerCase() === "true") return null;
   const endpoint = endpointFrom(values, environment);
-  return endpoint === null ? null : { endpoint, samplingPercent: values.number("trace-sampling") };
+  if (endpoint === null) return null;
+  const exportDelayMs = delayFrom(environment, values.commandName);
+  return { endpoint, samplingPercent: values.number("trace-sampling"), exportDelayMs };
+}
+
+function delayFrom(environment: Environment, command: string): number {
+  const name = "OTEL_BSP_SCHEDULE_DELAY";
+  const text = environment[name];
+  if (text === undefined || text === "") return defaultDelayMs;
+  if (!/^\d{1,9}$/.test(text)) throw usageError(`${name} ${text}: must be a number of milliseconds`, command);
+  return Number(text);
 }
 
 function endpointFrom(values: OptionValues, environment: Environment): string | null {

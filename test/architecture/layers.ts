@@ -19,7 +19,7 @@ const port = "telemetry/port.ts";
 const platformNeutral = ["core", "model", "kube", "platform", port];
 
 /** The SDK and the parts of it that are named themselves. */
-const openTelemetry = ["api", "exporter-trace-otlp-proto", "resources", "sdk-node", "sdk-trace"].map(
+const openTelemetry = ["api", "otlp-exporter-base", "otlp-transformer", "resources", "sdk-node", "sdk-trace"].map(
   (part) => `@opentelemetry/${part}`,
 );
 

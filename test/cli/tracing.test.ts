@@ -42,7 +42,9 @@ async function start(args: readonly string[], env: Readonly<Record<string, strin
   const filledEnv = Object.fromEntries(
     Object.entries(env).map(([name, value]) => [name, value.replace("COLLECTOR", collector.url)]),
   );
-  const naru = parts.use(startNaru(["gateway", workspace.folder, ...ports, ...filled], filledEnv));
+  const naru = parts.use(
+    startNaru(["gateway", workspace.folder, ...ports, ...filled], { OTEL_BSP_SCHEDULE_DELAY: "100", ...filledEnv }),
+  );
   const [, admin] = await naru.waitFor("stderr", /admin pages are up .*admin=(\d+)/);
   const [, port] = await naru.waitFor("stderr", /gateway is ready .*listeners=127\.0\.0\.1:(\d+)/);
   const owned = parts.move();

@@ -46,7 +46,8 @@ const resourceSpans: MessageSchema = {
   name: "ResourceSpans",
   fields: { 1: ["resource", resource], 2: ["scopeSpans", scopeSpans], 3: ["schemaUrl", "string"] },
 };
-const exportRequest: MessageSchema = {
+/** What a request's body is. */
+export const exportRequest: MessageSchema = {
   name: "ExportTraceServiceRequest",
   fields: { 1: ["resourceSpans", resourceSpans] },
 };

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenTelemetry's SDK as naru uses it: spans made from records, sent in batches by OTLP over HTTP. The only file that knows
-// the SDK; it is imported when tracing is on and never otherwise, for it takes some 25 MB and a fifth of a second.
+// OpenTelemetry's SDK as naru uses it: recorded spans wait in its queue and are sent in batches by OTLP over HTTP, in bytes of
+// our own. The only file that knows the SDK; it is imported when tracing is on and never otherwise, for it takes some 25 MB
+// and a fifth of a second.
 
-import { diag, DiagLogLevel, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from "@opentelemetry/api";
-import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
-import { envDetector, resourceFromAttributes, serviceInstanceIdDetector } from "@opentelemetry/resources";
+import { diag, DiagLogLevel, SpanKind, SpanStatusCode, trace, TraceFlags, type SpanContext } from "@opentelemetry/api";
+import { OTLPExporterBase } from "@opentelemetry/otlp-exporter-base";
+import { convertLegacyHttpOptions, createOtlpHttpExportDelegate } from "@opentelemetry/otlp-exporter-base/node-http";
+import { ProtobufTraceSerializer, TraceExporterMetricsHelper } from "@opentelemetry/otlp-transformer";
+import {
+  detectResources,
+  envDetector,
+  resourceFromAttributes,
+  serviceInstanceIdDetector,
+  type Resource,
+} from "@opentelemetry/resources";
 import { NodeSDK } from "@opentelemetry/sdk-node";
 import {
   BatchSpanProcessor,
-  SamplingDecision,
   StackContextManager,
   type ReadableSpan,
   type SpanExporter,
@@ -17,13 +25,16 @@ import {
 import { messageOf } from "../../core/index.ts";
 import type { ProxyIdentity } from "../../model/index.ts";
 import type { Logger, SpanRecord } from "../port.ts";
-import { identityAttributes, serviceNameOf, spansOf } from "./span-attributes.ts";
+import { OtlpWriter } from "./otlp-writer.ts";
+import { putIdentity, RecordedSpan, serviceNameOf, spanCountOf, type AttributeSink } from "./span-attributes.ts";
 
 export interface OtelOptions {
   /** URL of the collector's traces path. */
   readonly endpoint: string;
   readonly identity: ProxyIdentity;
   readonly version: string;
+  /** A batch that is not full leaves after this time. */
+  readonly delayMs: number;
   /** Hears what the SDK complains about. */
   readonly logger: Logger;
   /** So many spans have left the queue for a request to the collector. */
@@ -41,9 +52,8 @@ export interface Otel {
 
 /** Spans waiting to be sent; what more comes must not be queued. */
 export const maxQueuedSpans = 4_096;
-/** The data plane may share this thread, so a batch is no more than it can encode in some hundred microseconds. */
-const spansPerBatch = 128;
-const batchDelayMs = 1_000;
+/** The data plane may share this thread, so a batch is no more than it encodes in less than a millisecond. */
+const spansPerBatch = 512;
 /** ExportResultCode.FAILED. */
 const failedCode = 1;
 /** At the end all that waits leaves at once, beside the batch that is on its way. */
@@ -51,20 +61,20 @@ const maxBatches = Math.ceil(maxQueuedSpans / spansPerBatch) + 1;
 
 /** Starts the SDK, of which there can be one in a process. */
 export function startOtel(options: OtelOptions): Otel {
-  const ids = { traceId: "", spanId: "" };
+  const resource = resourceFromAttributes({ "service.name": serviceNameOf(options.identity) }).merge(
+    // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES go before what we say about ourselves.
+    detectResources({ detectors: [serviceInstanceIdDetector, envDetector] }),
+  );
+  const origin: Origin = { resource, scope: { name: "naru", version: options.version }, identity: options.identity };
   const processor = new BatchSpanProcessor({
-    exporter: watched(new OTLPTraceExporter({ url: options.endpoint, concurrencyLimit: maxBatches }), options),
+    exporter: watched(exporterTo(options.endpoint, serializerFor(origin)), options),
     maxExportBatchSize: spansPerBatch,
     maxQueueSize: maxQueuedSpans,
-    scheduledDelayMillis: batchDelayMs,
+    scheduledDelayMillis: options.delayMs,
   });
   const sdk = new NodeSDK({
-    resource: resourceFromAttributes({ "service.name": serviceNameOf(options.identity) }),
-    // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES go before what we say about ourselves.
-    resourceDetectors: [serviceInstanceIdDetector, envDetector],
-    // Decided, identified and propagated in the data plane; the SDK only keeps and sends.
-    sampler: { shouldSample: () => ({ decision: SamplingDecision.RECORD_AND_SAMPLED }), toString: () => "naru" },
-    idGenerator: { generateTraceId: () => ids.traceId, generateSpanId: () => ids.spanId },
+    resource,
+    autoDetectResources: false,
     spanProcessors: [processor],
     metricReaders: [],
     logRecordProcessors: [],
@@ -75,29 +85,11 @@ export function startOtel(options: OtelOptions): Otel {
   });
   sdk.start();
   diag.setLogger(diagTo(options.logger), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
-  const tracer = trace.getTracer("naru", options.version);
-  const ofProxy = identityAttributes(options.identity);
   return {
     queue(record) {
-      const { traceId, startWallMs, durationMs } = record;
-      const start = hrTime(startWallMs);
-      const end = hrTime(startWallMs + durationMs);
-      for (const spec of spansOf(record, ofProxy)) {
-        const { name, kind, spanId, parentSpanId, hasRemoteParent, failed, attributes } = spec;
-        ids.traceId = traceId;
-        ids.spanId = spanId;
-        const parent = {
-          traceId,
-          spanId: parentSpanId ?? "",
-          traceFlags: TraceFlags.SAMPLED,
-          isRemote: hasRemoteParent,
-        };
-        const context = parentSpanId === null ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, parent);
-        const spanKind = kind === "server" ? SpanKind.SERVER : SpanKind.CLIENT;
-        const span = tracer.startSpan(name, { kind: spanKind, startTime: start, attributes }, context);
-        if (failed) span.setStatus({ code: SpanStatusCode.ERROR });
-        span.end(end);
-      }
+      // Decided, identified and measured in the data plane: a tracer of the SDK would do it all again.
+      processor.onEnd(new QueuedSpan(record, false, origin));
+      if (spanCountOf(record) === 2) processor.onEnd(new QueuedSpan(record, true, origin));
     },
     async shutdown() {
       try {
@@ -109,6 +101,18 @@ export function startOtel(options: OtelOptions): Otel {
     },
   };
 }
+
+/** What OpenTelemetry's `OTLPTraceExporter` does, environment variables and retries included, with another serializer. */
+function exporterTo(url: string, serializer: TraceSerializer): SpanExporter {
+  const required = { "Content-Type": "application/x-protobuf" };
+  const config = convertLegacyHttpOptions({ url, concurrencyLimit: maxBatches }, "TRACES", "v1/traces", required);
+  const type = "otlp_http_span_exporter";
+  return new OTLPExporterBase(
+    createOtlpHttpExportDelegate(config, serializer, type, TraceExporterMetricsHelper, undefined),
+  );
+}
+
+type TraceSerializer = typeof ProtobufTraceSerializer;
 
 /** Tells what becomes of each batch, which the SDK itself tells only its own metrics. */
 function watched(exporter: SpanExporter, { onTaken, onExported }: OtelOptions): SpanExporter {
@@ -139,8 +143,103 @@ function diagTo(logger: Logger) {
   return { error: write, warn: write, info: write, debug: write, verbose: write };
 }
 
-/** Seconds and nanoseconds. */
-function hrTime(wallMs: number): [number, number] {
-  const seconds = Math.floor(wallMs / 1_000);
-  return [seconds, Math.floor((wallMs - seconds * 1_000) * 1e6)];
+/** What all spans of this process have in common. */
+export interface Origin {
+  readonly resource: Resource;
+  readonly scope: { readonly name: string; readonly version: string };
+  readonly identity: ProxyIdentity;
+}
+
+/**
+ * A recorded span as the SDK's queue takes it, and as its own serializers would read it. Nothing is made of the record
+ * before somebody asks, and `serializerFor` asks the record.
+ */
+export class QueuedSpan extends RecordedSpan implements ReadableSpan, SpanContext {
+  readonly #origin: Origin;
+  readonly traceFlags = TraceFlags.SAMPLED;
+  readonly ended = true;
+  readonly droppedAttributesCount = 0;
+  readonly droppedEventsCount = 0;
+  readonly droppedLinksCount = 0;
+
+  constructor(record: SpanRecord, isCall: boolean, origin: Origin) {
+    super(record, isCall);
+    this.#origin = origin;
+  }
+
+  get traceId(): string {
+    return this.record.traceId;
+  }
+
+  spanContext(): SpanContext {
+    return this;
+  }
+
+  get parentSpanContext(): SpanContext {
+    const { traceId, parentSpanId, hasRemoteParent: isRemote } = this;
+    return { traceId, spanId: parentSpanId ?? "", traceFlags: TraceFlags.SAMPLED, isRemote };
+  }
+
+  get name(): string {
+    return this.record.operation;
+  }
+
+  get kind(): SpanKind {
+    return this.isServer ? SpanKind.SERVER : SpanKind.CLIENT;
+  }
+
+  get duration(): [number, number] {
+    const [startSeconds, startNanos] = this.startTime;
+    const [seconds, nanos] = this.endTime;
+    return nanos < startNanos
+      ? [seconds - startSeconds - 1, nanos - startNanos + 1e9]
+      : [seconds - startSeconds, nanos - startNanos];
+  }
+
+  get status(): { code: SpanStatusCode } {
+    return { code: this.failed ? SpanStatusCode.ERROR : SpanStatusCode.UNSET };
+  }
+
+  get attributes(): Record<string, string> {
+    const attributes: Record<string, string> = {};
+    const sink: AttributeSink = { attribute: (key, value) => void (attributes[key] = value) };
+    this.putAttributes(sink);
+    if (!this.isCall) putIdentity(this.#origin.identity, sink);
+    return attributes;
+  }
+
+  get links(): [] {
+    return [];
+  }
+
+  get events(): [] {
+    return [];
+  }
+
+  get resource(): Resource {
+    return this.#origin.resource;
+  }
+
+  get instrumentationScope(): Origin["scope"] {
+    return this.#origin.scope;
+  }
+}
+
+/** For spans of that origin. Answers are read by the SDK. */
+export function serializerFor({ resource, scope, identity }: Origin): TraceSerializer {
+  const writer = new OtlpWriter({
+    putResource(sink) {
+      // All of them are texts: the detectors that are used know no others.
+      for (const [key, value] of Object.entries(resource.attributes)) sink.attribute(key, String(value));
+    },
+    scopeName: scope.name,
+    scopeVersion: scope.version,
+    putIdentity: (sink) => putIdentity(identity, sink),
+  });
+  return {
+    serializeRequest(spans: QueuedSpan[]) {
+      return writer.write(spans);
+    },
+    deserializeResponse: (bytes) => ProtobufTraceSerializer.deserializeResponse(bytes),
+  };
 }

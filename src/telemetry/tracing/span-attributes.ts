@@ -1,30 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // The spans of an exchange as Istio's proxies make them: names, kinds, and Envoy's tags by Envoy's names. All values are
-// texts, as Envoy's are, so that saved queries find them.
+// texts, as Envoy's are, so that saved queries find them. Everything is read from the record when a batch leaves.
 
 import type { ProxyIdentity } from "../../model/index.ts";
 import type { SpanRecord } from "../port.ts";
 
-export interface SpanSpec {
-  readonly name: string;
-  readonly kind: "server" | "client";
-  readonly spanId: string;
-  readonly parentSpanId: string | null;
-  /** The parent is somebody else's span. */
-  readonly hasRemoteParent: boolean;
-  readonly failed: boolean;
-  readonly attributes: Readonly<Record<string, string>>;
+/** Takes tags one by one, so that nobody has to make an object of them. */
+export interface AttributeSink {
+  /** `key` is ASCII. A key comes once. */
+  attribute(key: string, value: string): void;
 }
 
-/** Istio's tags about the proxy itself, equal for all of its spans. */
-export function identityAttributes({ workload, clusterDomain }: ProxyIdentity): Readonly<Record<string, string>> {
-  return {
-    "istio.canonical_service": workload.canonicalService,
-    "istio.canonical_revision": workload.canonicalRevision,
-    "istio.namespace": workload.namespace,
-    "istio.cluster_id": workload.cluster,
-    "istio.mesh_id": clusterDomain,
-  };
+/** Istio's tags about the proxy itself, equal for all spans of which one is about an exchange as a whole. */
+export function putIdentity({ workload, clusterDomain }: ProxyIdentity, sink: AttributeSink): void {
+  sink.attribute("istio.canonical_service", workload.canonicalService);
+  sink.attribute("istio.canonical_revision", workload.canonicalRevision);
+  sink.attribute("istio.namespace", workload.namespace);
+  sink.attribute("istio.cluster_id", workload.cluster);
+  sink.attribute("istio.mesh_id", clusterDomain);
 }
 
 /** Istio's default, `<app>.<namespace>` (tracingServiceName APP_LABEL_AND_NAMESPACE). */
@@ -32,87 +25,97 @@ export function serviceNameOf({ workload }: ProxyIdentity): string {
   return `${workload.app}.${workload.namespace}`;
 }
 
-/** How many `spansOf` makes of it. */
+/** Spans that are made of a record: `RecordedSpan` of the whole exchange, and below it of the call when this is 2. */
 export function spanCountOf({ serverSpanId, attempts }: SpanRecord): number {
   return serverSpanId !== null && attempts > 0 ? 2 : 1;
 }
 
 /**
- * One or two spans: at a gateway the exchange as served, and below it the call to the upstream when there was one (Envoy's
+ * At a gateway the exchange as served, and below it the call to the upstream when there was one (Envoy's
  * spawn_upstream_span); in the mesh the call alone, for the caller's workload is who makes it.
  */
-export function spansOf(record: SpanRecord, ofProxy: Readonly<Record<string, string>>): readonly SpanSpec[] {
-  const { operation: name, parentSpanId, serverSpanId, clientSpanId, attempts } = record;
-  const failed = record.responseCode === 0 || record.responseCode >= 500;
-  const whole = exchangeAttributes(record, failed, ofProxy);
-  if (serverSpanId === null) {
-    const attributes = { ...whole, ...retryAttributes(record) };
-    return [{ name, kind: "client", spanId: clientSpanId, parentSpanId, hasRemoteParent: true, failed, attributes }];
+export class RecordedSpan {
+  readonly record: SpanRecord;
+  /** The call below a gateway's span of the exchange; it says nothing about the exchange as a whole. */
+  readonly isCall: boolean;
+
+  constructor(record: SpanRecord, isCall: boolean) {
+    this.record = record;
+    this.isCall = isCall;
   }
-  const server: SpanSpec = {
-    name,
-    kind: "server",
-    spanId: serverSpanId,
-    parentSpanId,
-    hasRemoteParent: true,
-    failed,
-    attributes: whole,
-  };
-  if (attempts === 0) return [server];
-  const client: SpanSpec = {
-    name,
-    kind: "client",
-    spanId: clientSpanId,
-    parentSpanId: serverSpanId,
-    hasRemoteParent: false,
-    failed,
-    attributes: upstreamAttributes(record, failed),
-  };
-  return [server, client];
+
+  /** Of a server; else of a client. */
+  get isServer(): boolean {
+    return !this.isCall && this.record.serverSpanId !== null;
+  }
+
+  get spanId(): string {
+    const { serverSpanId, clientSpanId } = this.record;
+    return this.isCall ? clientSpanId : (serverSpanId ?? clientSpanId);
+  }
+
+  get parentSpanId(): string | null {
+    return this.isCall ? this.record.serverSpanId : this.record.parentSpanId;
+  }
+
+  /** The parent is somebody else's span. */
+  get hasRemoteParent(): boolean {
+    return !this.isCall && this.record.parentSpanId !== null;
+  }
+
+  /** Seconds and nanoseconds, as OpenTelemetry has times. */
+  get startTime(): [number, number] {
+    return hrTime(this.record.startWallMs);
+  }
+
+  get endTime(): [number, number] {
+    return hrTime(this.record.startWallMs + this.record.durationMs);
+  }
+
+  get failed(): boolean {
+    const { responseCode } = this.record;
+    return responseCode === 0 || responseCode >= 500;
+  }
+
+  /** All but what `putIdentity` puts. */
+  putAttributes(sink: AttributeSink): void {
+    const { record } = this;
+    this.#putOutcome(sink);
+    if (!this.isCall) putExchange(record, sink);
+    else if (record.upstreamAddress !== null) {
+      sink.attribute("upstream_address", record.upstreamAddress);
+      sink.attribute("peer.address", record.upstreamAddress);
+    }
+    if (!this.isServer && record.retries > 0) sink.attribute("retry.count", String(record.retries));
+  }
+
+  #putOutcome(sink: AttributeSink): void {
+    const { protocol, responseCode, responseFlags, upstreamCluster } = this.record;
+    sink.attribute("component", "proxy");
+    sink.attribute("http.protocol", protocol);
+    sink.attribute("http.status_code", String(responseCode));
+    sink.attribute("response_flags", responseFlags);
+    if (upstreamCluster !== null) {
+      sink.attribute("upstream_cluster", upstreamCluster);
+      sink.attribute("upstream_cluster.name", upstreamCluster);
+    }
+    if (this.failed) sink.attribute("error", "true");
+  }
 }
 
-function exchangeAttributes(
-  record: SpanRecord,
-  failed: boolean,
-  ofProxy: Readonly<Record<string, string>>,
-): Record<string, string> {
-  return {
-    ...outcomeAttributes(record, failed),
-    "guid:x-request-id": record.requestId,
-    "http.url": record.url,
-    "http.method": record.method,
-    // Nobody tells: naru reads no x-envoy-downstream-service-cluster.
-    downstream_cluster: "-",
-    user_agent: record.userAgent ?? "-",
-    "peer.address": record.downstreamAddress,
-    request_size: String(record.requestBytes),
-    response_size: String(record.responseBytes),
-    ...ofProxy,
-  };
+function hrTime(wallMs: number): [number, number] {
+  const seconds = Math.floor(wallMs / 1_000);
+  return [seconds, Math.floor((wallMs - seconds * 1_000) * 1e6)];
 }
 
-function upstreamAttributes(record: SpanRecord, failed: boolean): Record<string, string> {
-  const attributes = { ...outcomeAttributes(record, failed), ...retryAttributes(record) };
-  const { upstreamAddress } = record;
-  return upstreamAddress === null
-    ? attributes
-    : { ...attributes, upstream_address: upstreamAddress, "peer.address": upstreamAddress };
-}
-
-function outcomeAttributes(record: SpanRecord, failed: boolean): Record<string, string> {
-  const { upstreamCluster } = record;
-  return {
-    component: "proxy",
-    "http.protocol": record.protocol,
-    "http.status_code": String(record.responseCode),
-    response_flags: record.responseFlags,
-    ...(upstreamCluster === null
-      ? {}
-      : { upstream_cluster: upstreamCluster, "upstream_cluster.name": upstreamCluster }),
-    ...(failed ? { error: "true" } : {}),
-  };
-}
-
-function retryAttributes({ retries }: SpanRecord): Record<string, string> {
-  return retries === 0 ? {} : { "retry.count": String(retries) };
+function putExchange(record: SpanRecord, sink: AttributeSink): void {
+  sink.attribute("guid:x-request-id", record.requestId);
+  sink.attribute("http.url", record.url);
+  sink.attribute("http.method", record.method);
+  // Nobody tells: naru reads no x-envoy-downstream-service-cluster.
+  sink.attribute("downstream_cluster", "-");
+  sink.attribute("user_agent", record.userAgent ?? "-");
+  sink.attribute("peer.address", record.downstreamAddress);
+  sink.attribute("request_size", String(record.requestBytes));
+  sink.attribute("response_size", String(record.responseBytes));
 }

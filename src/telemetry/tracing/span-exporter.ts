@@ -13,6 +13,8 @@ export interface SpanExporterOptions {
   readonly endpoint: string;
   readonly identity: ProxyIdentity;
   readonly version: string;
+  /** So long a span waits for others to be sent with. */
+  readonly delayMs: number;
   readonly logger: Logger;
   readonly clock: Clock;
 }

@@ -27,7 +27,7 @@ test("the path of traces is added where it is missing", () => {
     ["http://collector:4318/v1/traces", "http://collector:4318/v1/traces"],
     ["http://[::1]:4318", "http://[::1]:4318/v1/traces"],
   ] as const) {
-    assert.deepEqual(optionsOf(["--otlp-endpoint", text]), { endpoint, samplingPercent: 1 });
+    assert.deepEqual(optionsOf(["--otlp-endpoint", text]), { endpoint, samplingPercent: 1, exportDelayMs: 5_000 });
     assert.equal(optionsOf([], { OTEL_EXPORTER_OTLP_ENDPOINT: text })?.endpoint, endpoint);
   }
 });
@@ -39,6 +39,21 @@ test("the variable for traces is taken as it stands, and goes before the one for
   };
   assert.equal(optionsOf([], env)?.endpoint, "http://traces:4318/here");
   assert.equal(optionsOf(["--otlp-endpoint", "http://option:4318"], env)?.endpoint, "http://option:4318/v1/traces");
+});
+
+test("OTEL_BSP_SCHEDULE_DELAY says how long a span waits for others", () => {
+  const delayOf = (text: string) =>
+    optionsOf(["--otlp-endpoint", "http://a"], { OTEL_BSP_SCHEDULE_DELAY: text })?.exportDelayMs;
+  assert.equal(delayOf(""), 5_000);
+  assert.equal(delayOf("250"), 250);
+  for (const text of ["-1", "1.5", "1s", "1e3", "9999999999"]) {
+    assert.throws(
+      () => delayOf(text),
+      (error) =>
+        error instanceof CliError &&
+        error.message === `OTEL_BSP_SCHEDULE_DELAY ${text}: must be a number of milliseconds`,
+    );
+  }
 });
 
 test("OTEL_SDK_DISABLED goes before everything", () => {

@@ -48,7 +48,7 @@ async function startExporter(endpoint: string) {
   const write = (line: string) => void lines.push(line);
   const logger = createLogger({ level: "info", format: "text", colour: false, write, clock });
   const identity = { workload: unknownWorkload, labels: {}, namespace: "default", clusterDomain: "cluster.local" };
-  const exporter = await startSpanExporter({ endpoint, identity, version: "1", logger, clock });
+  const exporter = await startSpanExporter({ endpoint, delayMs: 5_000, identity, version: "1", logger, clock });
   return { clock, lines, exporter };
 }
 
@@ -121,13 +121,13 @@ test("a collector that never answers: the queue is bounded, and so is the end", 
   const first = await silent.connection();
   await first.takeThrough("\r\n\r\n");
   const dropped = valueOf(exporter.samples(), "naru_spans_dropped_total", "queue");
-  // 4,096 wait, and one batch of 128 is on its way.
-  assert.equal(dropped, 6_000 - 4_096 - 128);
+  // 4,096 wait, and one batch of 512 is on its way.
+  assert.equal(dropped, 6_000 - 4_096 - 512);
   const closed = exporter.close();
   clock.advance(2_999);
   assert.equal(await Promise.race([closed, Promise.resolve("still waiting")]), "still waiting");
   clock.advance(1);
   await closed;
-  assert.match(lines.at(-1) ?? "", /spans are lost: .* spans=4224/);
+  assert.match(lines.at(-1) ?? "", /spans are lost: .* spans=4608/);
   assert.ok(!lines.join().includes("secret"));
 });
