@@ -12,6 +12,7 @@ const loaders: Readonly<Record<string, () => Promise<RunCommand>>> = {
   up: async () => (await import("./roles/up.ts")).runUp,
   demo: async () => (await import("./roles/demo.ts")).runDemo,
   validate: async () => (await import("./roles/validate.ts")).runValidate,
+  convert: async () => (await import("./roles/convert.ts")).runConvert,
   routes: async () => (await import("./roles/routes.ts")).runRoutes,
   version: async () => (await import("./roles/version.ts")).runVersion,
 };

@@ -3,6 +3,7 @@
 
 import { defaultTraffic, escapedSlashActions, pathNormalizations, underscoreActions } from "../model/index.ts";
 import type { CommandSpec, OptionSpec, PositionalSpec } from "./command.ts";
+import { convertCommand } from "./convert-command.ts";
 import { demoCommand } from "./demo-command.ts";
 import { transportOptions } from "./transport-options.ts";
 
@@ -374,4 +375,13 @@ const helpCommand: CommandSpec = {
 };
 
 /** In the order of the help text. */
-export const commandTable: readonly CommandSpec[] = [up, demoCommand, gateway, validate, routes, version, helpCommand];
+export const commandTable: readonly CommandSpec[] = [
+  up,
+  demoCommand,
+  gateway,
+  validate,
+  routes,
+  convertCommand(filename, help),
+  version,
+  helpCommand,
+];
