@@ -3,59 +3,178 @@
 
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { fileURLToPath } from "node:url";
 
 import { requireTool } from "../support/requires.ts";
+import { bytes, golden, hex, resealed } from "../unit/announce/layer2/frames.ts";
 import { AnnouncingNode } from "./support/announcing.ts";
+import { firstMac, openClientNetwork, secondMac, Watcher } from "./support/client-network.ts";
 import { TestNetwork } from "./support/test-network.ts";
 
-const nodeMac = "02:00:00:00:00:01";
-const otherMac = "02:00:00:00:00:02";
-const clientMac = "02:00:00:00:00:99";
+const sendFrames = fileURLToPath(new URL("support/send-frames.ts", import.meta.url));
+const vip = "10.9.0.200";
+const vip6 = "fd00:9::200";
+const interfaces: string[] = [];
+const frame = (digits: string): string => hex(bytes(digits));
 
-/** Two nodes and a client on one Ethernet. */
-async function threeHosts(network: TestNetwork) {
-  const lan = await network.lan("lan");
-  const [first, second, client] = [await network.host("n1"), await network.host("n2"), await network.host("client")];
-  await network.connect(first, lan, { mac: nodeMac, addresses: ["10.9.0.1/24", "fd00:9::1/64"] });
-  await network.connect(second, lan, { mac: otherMac, addresses: ["10.9.0.2/24", "fd00:9::2/64"] });
-  await network.connect(client, lan, { mac: clientMac, addresses: ["10.9.0.99/24", "fd00:9::99/64"] });
-  return { lan, first, second, client };
-}
-
-suite("layer 2 on a real network", () => {
-  test("arping gets the node's hardware address, and only while the address is announced", async (t) => {
+suite("addresses on a real network", () => {
+  test("answer arping from the node's hardware address, and only while they are announced", async (t) => {
     const arping = requireTool(t, "arping");
     const network = arping === null ? null : TestNetwork.open(t);
     if (arping === null || network === null) return;
-    const { first, client } = await threeHosts(network);
+    const { first, second, client } = await openClientNetwork(network);
     const node = await AnnouncingNode.start(first);
-    const ask = async (): Promise<string> =>
-      (await client.attempt(arping, "-c1", "-w1", "-I", "eth0", "10.9.0.200")).stdout;
+    const other = await AnnouncingNode.start(second);
+    const ask = async (): Promise<string> => (await client.attempt(arping, "-c2", "-w1", "-I", "eth0", vip)).stdout;
 
     assert.match(await ask(), /Received 0 response/);
-    await node.set({ ip: "10.9.0.200", interfaces: [] });
+    await node.set({ ip: vip, interfaces });
+    await other.set({ ip: "10.9.0.201", interfaces });
     const answered = await ask();
     assert.match(answered, /reply from 10\.9\.0\.200 \[02:00:00:00:00:01\]/);
-    assert.match(answered, /Received 1 response/);
+    assert.doesNotMatch(answered, /02:00:00:00:00:02/);
     await node.set();
     assert.match(await ask(), /Received 0 response/);
     await node.end();
+    await other.end();
   });
 
-  test("ndisc6 gets the node's hardware address", async (t) => {
+  test("answer ndisc6 from the node's hardware address", async (t) => {
     const ndisc6 = requireTool(t, "ndisc6");
     const network = ndisc6 === null ? null : TestNetwork.open(t);
     if (ndisc6 === null || network === null) return;
-    const { first, client } = await threeHosts(network);
+    const { first, client } = await openClientNetwork(network);
     const node = await AnnouncingNode.start(first);
-    const ask = async () => client.attempt(ndisc6, "-r1", "-w500", "-m", "-n", "fd00:9::200", "eth0");
+    const ask = async (): Promise<string> =>
+      (await client.attempt(ndisc6, "-r1", "-w300", "-m", "-n", vip6, "eth0")).stdout;
 
-    assert.match((await ask()).stdout, /No response/);
-    await node.set({ ip: "fd00:9::200", interfaces: ["eth0"] });
-    const { stdout } = await ask();
-    assert.match(stdout, /Target link-layer address: 02:00:00:00:00:01/);
-    assert.match(stdout, /from fd00:9::200/);
-    assert.equal(stdout.match(/Target link-layer address/g)?.length, 1);
+    assert.match(await ask(), /No response/);
+    await node.set({ ip: vip6, interfaces: ["eth0"] });
+    const answered = await ask();
+    assert.match(answered, /Target link-layer address: 02:00:00:00:00:01/);
+    assert.match(answered, /from fd00:9::200/);
+    assert.equal(answered.match(/Target link-layer address/g)?.length, 1);
+    assert.equal(await node.sample("metallb_layer2_responses_sent", vip6), 1);
     await node.end();
   });
+
+  test("are announced and answered for in the bytes that Linux uses for its own", async (t) => {
+    const network = requireTool(t, "tcpdump") === null ? null : TestNetwork.open(t);
+    if (network === null) return;
+    const { first, client } = await openClientNetwork(network);
+    const node = await AnnouncingNode.start(first);
+    const wire = await Watcher.frames(client, "ether src 02:00:00:00:00:01 and (arp or icmp6[0] = 136)");
+
+    await node.set({ ip: vip, interfaces }, { ip: vip6, interfaces });
+    const announced = await wire.until(3);
+    assert.deepEqual(announced, [
+      frame(golden.gratuitousRequest),
+      frame(golden.gratuitousReply),
+      frame(golden.unsolicitedAdvertisement),
+    ]);
+
+    const asked = [
+      golden.arpRequest,
+      golden.solicitation,
+      golden.checkingSolicitation,
+      // A check of a known neighbor: by unicast, and without its own hardware address.
+      hex(resealed(withoutOption(golden.solicitation).replace("3333ff000200", "020000000001"), 38, vip6Digits)),
+    ].map((each) => frame(each));
+    const expected = [
+      golden.arpReply,
+      golden.solicitedAdvertisement,
+      golden.unsolicitedAdvertisement,
+      golden.solicitedAdvertisement,
+    ].map((each) => frame(each));
+    for (const [index, request] of asked.entries()) {
+      const answers = await Watcher.frames(client, "ether src 02:00:00:00:00:01 and (arp or icmp6[0] = 136)");
+      await client.run(process.execPath, sendFrames, request);
+      await answers.until(1, (each) => each === expected[index]);
+    }
+    await node.end();
+  });
+
+  test("move in the client's neighbor table when another node announces them", async (t) => {
+    const network = TestNetwork.open(t);
+    if (network === null) return;
+    const { first, second, client } = await openClientNetwork(network);
+    const [node, other] = [await AnnouncingNode.start(first), await AnnouncingNode.start(second)];
+    const changes = Watcher.neighbors(client);
+    const at = (address: string, mac: string) => (line: string) => line.startsWith(`${address} `) && line.includes(mac);
+
+    await node.set({ ip: vip, interfaces }, { ip: vip6, interfaces });
+    await client.run("bash", "-c", `echo > /dev/udp/${vip}/9; echo > /dev/udp/${vip6}/9`);
+    await changes.until(1, at(vip, firstMac));
+    await changes.until(1, at(vip6, firstMac));
+    await node.set();
+    await other.set({ ip: vip, interfaces }, { ip: vip6, interfaces });
+    await changes.until(1, at(vip, secondMac));
+    await changes.until(1, at(vip6, secondMac));
+    assert.match(await client.ip(`neigh show ${vip} dev eth0`), new RegExp(secondMac));
+    assert.match(await client.ip(`-6 neigh show ${vip6} dev eth0`), new RegExp(secondMac));
+    await node.end();
+    await other.end();
+  });
+
+  test("cannot be taken by a host that checks first", async (t) => {
+    const arping = requireTool(t, "arping");
+    const network = arping === null ? null : TestNetwork.open(t);
+    if (arping === null || network === null) return;
+    const { first, client } = await openClientNetwork(network);
+    const node = await AnnouncingNode.start(first);
+    await node.set({ ip: vip, interfaces }, { ip: vip6, interfaces });
+
+    // Duplicate address detection: of iputils, which fails when it gets an answer, and of the kernel.
+    assert.equal((await client.attempt(arping, "-D", "-c1", "-w2", "-I", "eth0", vip)).code, 1);
+    await client.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_dad");
+    const addresses = client.start("ip", "-o", "-6", "monitor", "address");
+    const failed = new Promise<void>((resolve) => {
+      addresses.stdout.on("data", (text: Buffer) => {
+        if (/fd00:9::200.*dadfailed/.test(text.toString())) resolve();
+      });
+    });
+    await client.ip(`-6 address add ${vip6}/64 dev eth0`);
+    await failed;
+    await node.end();
+  });
+
+  test("answer on the interfaces of the announcement only, each with its hardware address", async (t) => {
+    const arping = requireTool(t, "arping");
+    const network = arping === null ? null : TestNetwork.open(t);
+    if (arping === null || network === null) return;
+    const [left, right] = [await network.lan("left"), await network.lan("right")];
+    const host = await network.host("node");
+    const [near, far] = [await network.host("near"), await network.host("far")];
+    await network.connect(host, left, { interface: "eth0", mac: firstMac });
+    await network.connect(host, right, { interface: "eth1", mac: "02:00:00:00:00:11" });
+    await network.connect(near, left, { addresses: ["10.9.0.98/24"] });
+    await network.connect(far, right, { addresses: ["10.9.0.99/24"] });
+    const node = await AnnouncingNode.start(host);
+    const ask = async (client: typeof near): Promise<string> =>
+      (await client.attempt(arping, "-c1", "-w1", "-I", "eth0", vip)).stdout;
+
+    await node.set({ ip: vip, interfaces: ["eth1"] });
+    assert.match(await ask(near), /Received 0 response/);
+    assert.match(await ask(far), /\[02:00:00:00:00:11\]/);
+    await node.set({ ip: vip, interfaces });
+    assert.match(await ask(near), /\[02:00:00:00:00:01\]/);
+    assert.match(await ask(far), /\[02:00:00:00:00:11\]/);
+    await node.end();
+  });
+
+  test("need the capability NET_RAW, which is said where it is missing", async (t) => {
+    const setpriv = requireTool(t, "setpriv");
+    const network = setpriv === null ? null : TestNetwork.open(t);
+    if (setpriv === null || network === null) return;
+    const host = await network.host("node");
+    const { code, stderr } = await host.attempt(setpriv, "--bounding-set=-net_raw", process.execPath, sendFrames);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /packet sockets need the capability NET_RAW: run as root/);
+  });
 });
+
+const vip6Digits = "fd000009000000000000000000000200";
+
+function withoutOption(digits: string): string {
+  return digits.replaceAll(" ", "").slice(0, 156);
+}

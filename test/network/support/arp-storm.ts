@@ -3,17 +3,15 @@
 //
 //   arp-storm.ts TARGET-ADDRESS PER-SECOND SECONDS SENDERS
 //
-// Requests come from so many hardware addresses in turn. Prints how many were sent and for how long, as JSON.
+// Requests come from so many hardware addresses in turn. Prints that it starts, and at the end how many were sent and for
+// how long, as lines of JSON.
 
 import { ip, systemClock } from "../../../src/core/index.ts";
 import { openLibc, openPackets, readLinks } from "../../../src/platform/index.ts";
 
-const [target = "", perSecond = 0, seconds = 0, senders = 1] = process.argv.slice(2).map((text, at) => (at === 0 ? text : Number(text))) as [
-  string,
-  number,
-  number,
-  number,
-];
+const [target = "", perSecond = 0, seconds = 0, senders = 1] = process.argv
+  .slice(2)
+  .map((text, at) => (at === 0 ? text : Number(text))) as [string, number, number, number];
 const packets = openPackets(systemClock);
 const libc = openLibc();
 if (typeof packets === "string") throw new Error(packets);
@@ -26,6 +24,7 @@ const frame = Buffer.from(
   "hex",
 );
 frame.writeUInt32BE(Number(ip.parse(target)?.value), 38);
+console.log(JSON.stringify({ started: true }));
 const startMs = performance.now();
 let sent = 0;
 while (performance.now() < startMs + seconds * 1_000) {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 
 import { link, openBench } from "./bench.ts";
-import { bytes, changed, golden, hex, resealed } from "./frames.ts";
+import { bytes, golden, hex, resealed } from "./frames.ts";
 
 const vip = "10.9.0.200";
 const vip6 = "fd00:9::200";
@@ -160,11 +160,15 @@ suite("an address that another host claims", () => {
     assert.deepEqual(conflicts, []);
   });
 
-  test("does not answer the claim of its foreign owner", () => {
+  test("is not answered for when it is its foreign owner who asks", () => {
     const { wire, layer2 } = openBench({ defend: false });
-    layer2.set([{ ip: vip, interfaces }]);
+    layer2.set([
+      { ip: vip, interfaces },
+      { ip: vip6, interfaces },
+    ]);
     wire.take();
-    wire.receive(changed(golden.gratuitousRequest.replaceAll("020000000001", "020000000099"), 0, "ffffffffffff"));
+    wire.receive(bytes(golden.gratuitousRequest.replaceAll("020000000001", "020000000099")));
+    wire.receive(resealed(golden.solicitation, 22, "fd000009000000000000000000000200"));
     assert.deepEqual(wire.take(), []);
   });
 });

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two hosts that may announce and one that asks, on one Ethernet; and what the one that asks sees.
+
+import { once } from "node:events";
+
+import { collect, type Host, type HostProcess, type Lan, type TestNetwork } from "./test-network.ts";
+
+export const firstMac = "02:00:00:00:00:01";
+export const secondMac = "02:00:00:00:00:02";
+export const clientMac = "02:00:00:00:00:99";
+
+export interface ClientNetwork {
+  readonly lan: Lan;
+  readonly first: Host;
+  readonly second: Host;
+  readonly client: Host;
+}
+
+/** Hosts are .1, .2 and .99 of 10.9.0.0/24 and of fd00:9::/64. */
+export async function openClientNetwork(network: TestNetwork): Promise<ClientNetwork> {
+  const lan = await network.lan("lan");
+  const [first, second, client] = [await network.host("n1"), await network.host("n2"), await network.host("client")];
+  await network.connect(first, lan, { mac: firstMac, addresses: ["10.9.0.1/24", "fd00:9::1/64"] });
+  await network.connect(second, lan, { mac: secondMac, addresses: ["10.9.0.2/24", "fd00:9::2/64"] });
+  await network.connect(client, lan, { mac: clientMac, addresses: ["10.9.0.99/24", "fd00:9::99/64"] });
+  return { lan, first, second, client };
+}
+
+/** A program that prints as things happen. */
+export class Watcher {
+  readonly #process: HostProcess;
+  readonly #text: () => string;
+  readonly #errors: () => string;
+  readonly #parts: (text: string) => readonly string[];
+
+  private constructor(process: HostProcess, parts: (text: string) => readonly string[]) {
+    this.#process = process;
+    this.#text = collect(process.stdout);
+    this.#errors = collect(process.stderr);
+    this.#parts = parts;
+  }
+
+  /** Changes of the neighbor table, one a part. */
+  static neighbors(host: Host): Watcher {
+    return new Watcher(host.start("ip", "-o", "monitor", "neigh"), (text) => text.split("\n"));
+  }
+
+  /** Whole frames in hexadecimal digits, as tcpdump sees them on eth0; both directions. `filter` is tcpdump's. */
+  static async frames(host: Host, filter: string): Promise<Watcher> {
+    const watcher = new Watcher(
+      host.start("tcpdump", "-i", "eth0", "-xx", "-n", "-l", "-U", "--immediate-mode", filter),
+      framesIn,
+    );
+    while (!watcher.#errors().includes("listening on")) await watcher.#more(watcher.#process.stderr);
+    return watcher;
+  }
+
+  /** Everything so far. */
+  get seen(): readonly string[] {
+    return this.#parts(this.#text());
+  }
+
+  /** Resolves with the parts once there are enough of them that fit. */
+  async until(count: number, fits: (part: string) => boolean = () => true): Promise<readonly string[]> {
+    for (;;) {
+      const fitting = this.seen.filter((part) => fits(part));
+      if (fitting.length >= count) return fitting;
+      await this.#more(this.#process.stdout);
+    }
+  }
+
+  async #more(stream: HostProcess["stdout"]): Promise<void> {
+    if (this.#process.exitCode !== null) throw new Error(`the program ended: ${this.#errors()}`);
+    await Promise.race([once(stream, "data"), once(this.#process, "exit")]);
+  }
+}
+
+/** `-xx` prints a line about the frame, and then 16 bytes a line behind their offset. A frame ends where the next begins. */
+function framesIn(text: string): readonly string[] {
+  const frames: string[] = [];
+  for (const line of text.slice(0, text.lastIndexOf("\n") + 1).split("\n")) {
+    const digits = /^\t0x[0-9a-f]{4}: {2}([0-9a-f ]+)$/.exec(line)?.[1];
+    if (digits !== undefined) frames.push(`${frames.pop() ?? ""}${digits.replaceAll(" ", "")}`);
+    else if (line !== "") frames.push("");
+  }
+  return frames.filter((frame) => frame !== "");
+}
