@@ -5,7 +5,7 @@
 import { CliError, exitCodes } from "../cli/index.ts";
 import { createConfigLoop, createFileSource, type ConfigLoop, type FileSource } from "../config/index.ts";
 import { messageOf, type Cancel } from "../core/index.ts";
-import { formatProblem, type EndpointSnapshot, type Problem, type RoutingSnapshot } from "../model/index.ts";
+import type { EndpointSnapshot, Problem, RoutingSnapshot } from "../model/index.ts";
 import type { DataPlane, DrainResult } from "../proxy/index.ts";
 import {
   createAdminServer,
@@ -17,6 +17,7 @@ import {
   type RootLogger,
 } from "../telemetry/index.ts";
 import type { ListenerStatus, Logger } from "../telemetry/port.ts";
+import { ProblemLog, refuseUnreadablePaths } from "./problem-log.ts";
 import { listRoutes, renderRoutes, routeData } from "./route-list.ts";
 import type { ServeOptions } from "./serve-options.ts";
 import { createParts, type Parts, type ServeDeps } from "./serve-parts.ts";
@@ -76,7 +77,7 @@ class Server implements Serving {
   #source: FileSource | null = null;
   #routing: RoutingSnapshot = { version: "", listeners: [], routeTables: new Map(), clusters: new Map() };
   #endpoints: EndpointSnapshot = { version: "", endpoints: new Map() };
-  #problems: readonly Problem[] = [];
+  readonly #problemLog: ProblemLog;
   #applied: Promise<void> = Promise.resolve();
   #readiness: Readiness = { state: "INITIALIZING", reason: "the first configuration is not applied yet" };
   #drained: Promise<DrainResult> | null = null;
@@ -88,6 +89,7 @@ class Server implements Serving {
     this.#options = options;
     this.#parts = parts;
     this.#configLogger = parts.logger.child("config");
+    this.#problemLog = new ProblemLog(this.#configLogger);
     this.#onQuit = onQuit;
     this.admin = options;
   }
@@ -104,7 +106,7 @@ class Server implements Serving {
     // First, so that whoever probes hears that we are not ready yet instead of nothing.
     await this.#startAdmin();
     await this.#startConfig();
-    this.#refuseUnreadablePaths();
+    refuseUnreadablePaths(this.problems(), this.#options.paths);
     for (const listener of this.dataPlane.listeners()) if (listener.error !== null) throw bindError(listener);
     if (this.#routing.listeners.length === 0) this.#warnOfNothing();
     this.#cancelLoopWatch = this.#parts.loopWatch?.start() ?? null;
@@ -127,7 +129,7 @@ class Server implements Serving {
   }
 
   problems(): readonly Problem[] {
-    return this.#problems;
+    return this.#problemLog.problems;
   }
 
   requestTotals(): readonly RequestTotals[] {
@@ -217,7 +219,7 @@ class Server implements Serving {
     return {
       routing: this.#routing,
       endpoints: this.#endpoints,
-      problems: this.#problems,
+      problems: this.problems(),
       transport: { name, reason },
     };
   }
@@ -236,7 +238,7 @@ class Server implements Serving {
     const loop = createConfigLoop(deps, loopOptions, {
       routing: (snapshot) => this.#applyRouting(snapshot),
       endpoints: (snapshot) => this.#applyEndpoints(snapshot),
-      problems: (problems) => this.#takeProblems(problems),
+      problems: (problems) => this.#problemLog.take(problems),
     });
     this.#loop = loop;
     this.#source = createFileSource(paths, deps, loop.onFiles);
@@ -260,27 +262,6 @@ class Server implements Serving {
   #applyEndpoints(snapshot: EndpointSnapshot): void {
     this.#endpoints = snapshot;
     this.dataPlane.applyEndpoints(snapshot);
-  }
-
-  /** Logs what is new; what is still wrong was said before. */
-  #takeProblems(problems: readonly Problem[]): void {
-    const known = new Set(this.#problems.map(formatProblem));
-    for (const problem of problems) {
-      const text = formatProblem(problem);
-      if (!known.has(text)) this.#log(problem, text);
-    }
-    this.#problems = problems;
-  }
-
-  #log({ severity }: Problem, problem: string): void {
-    this.#configLogger[severity]("problem in the configuration", { problem });
-  }
-
-  #refuseUnreadablePaths(): void {
-    for (const { code, position, message } of this.#problems) {
-      if (code !== "FILE_UNREADABLE" || !this.#options.paths.includes(position.file)) continue;
-      throw new CliError(exitCodes.failure, `${position.file}: ${message}`, "Check the path, or leave it out.");
-    }
   }
 
   #warnOfNothing(): void {
