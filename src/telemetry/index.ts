@@ -3,7 +3,7 @@
 
 export { createAccessLog, type AccessLogOptions, type BufferedAccessLog } from "./access-log/access-log.ts";
 export { createByteSink, type ByteSink, type ByteSinkOptions } from "./access-log/byte-sink.ts";
-export type { AdminDeps, ConfigView, Readiness } from "./admin/admin-pages.ts";
+export type { AdminDeps, ConfigView, GatewayDeps, Readiness } from "./admin/admin-pages.ts";
 export { createAdminServer, type AdminAddress, type AdminOptions, type AdminServer } from "./admin/admin-server.ts";
 export type { View } from "./admin/endpoint.ts";
 export { createLogger, type LoggerOptions, type RootLogger } from "./log/logger.ts";

@@ -27,58 +27,89 @@ export interface Readiness {
   readonly reason: string;
 }
 
-/** Everything the pages show and do. Callbacks must be cheap and must not throw. */
-export interface AdminDeps {
+/** What every process shows and does. Callbacks must be cheap and must not throw. */
+interface ProcessDeps {
   readonly clock: Clock;
   readonly logger: RootLogger;
   readonly registry: MetricsRegistry;
   readonly version: string;
+  readonly readiness: () => Readiness;
+  /** Brings the numbers of other threads up to date before a page shows them; null = they always are. */
+  readonly refresh: (() => Promise<void>) | null;
+  /** `/quitquitquit`: drain and end the process. Called after the reply is sent. */
+  readonly quit: () => void;
+}
+
+/** Of a process with a data plane. */
+export interface GatewayDeps extends ProcessDeps {
   readonly config: () => ConfigView;
   readonly listeners: () => readonly ListenerStatus[];
   readonly clusters: () => readonly ClusterStatus[];
   /** The route tables as `naru routes` shows them. */
   readonly routes: View;
-  readonly readiness: () => Readiness;
   /** Data-plane threads. */
   readonly concurrency: number;
-  /** Brings the numbers of other threads up to date before a page shows them; null = they always are. */
-  readonly refresh: (() => Promise<void>) | null;
-  /** `/quitquitquit`: drain and end the process. Called after the reply is sent. */
-  readonly quit: () => void;
   /** `/drain_listeners`: stop accepting, finish what runs. */
   readonly drainListeners: () => void;
 }
 
+/** Of a process that announces addresses. */
+export interface AnnouncerDeps extends ProcessDeps {
+  /** Who announces what, as `naru vips --admin` shows it. */
+  readonly vips: View;
+  /** What is in force, and what is wrong with what is not. */
+  readonly announcing: () => { readonly problems: readonly Problem[] };
+}
+
+export type AdminDeps = GatewayDeps | AnnouncerDeps;
+
 /** Pages of the admin port, without its index. */
 export function adminEndpoints(deps: AdminDeps, startedMs: number): readonly Endpoint[] {
-  const { clock, version, config, readiness } = deps;
+  const { logger, readiness } = deps;
+  return [
+    ...("vips" in deps ? announcerEndpoints(deps) : gatewayEndpoints(deps)),
+    loggingEndpoint(logger),
+    read("/memory", "Memory of the process, in bytes, as JSON", () => jsonReply(readProcessMemory())),
+    act("/quitquitquit", "Drain and end the process", deps.quit),
+    read("/ready", "200 when traffic may come, else 503 and why", () => readyReply(readiness())),
+    read("/server_info", "Version, state and uptime, as JSON", () => jsonReply(serverInfo(deps, startedMs))),
+    statsEndpoint(deps),
+  ].toSorted((left, right) => (left.path < right.path ? -1 : 1));
+}
+
+function gatewayEndpoints(deps: GatewayDeps): readonly Endpoint[] {
+  const { config } = deps;
   return [
     viewEndpoint("/clusters", "Upstream clusters, their endpoints and counters", clustersView(deps.clusters)),
     read("/config_dump", "Routing, endpoints, problems and transport in force, as JSON", () => jsonReply(config())),
     act("/drain_listeners", "Stop accepting connections and finish what runs", deps.drainListeners),
     viewEndpoint("/listeners", "Where this process listens", listenersView(deps.listeners)),
-    loggingEndpoint(deps.logger),
-    read("/memory", "Memory of the process, in bytes, as JSON", () => jsonReply(readProcessMemory())),
     viewEndpoint("/problems", "What is wrong with the configuration", problemsView(config)),
-    act("/quitquitquit", "Drain and end the process", deps.quit),
-    read("/ready", "200 when traffic may come, else 503 and why", () => readyReply(readiness())),
     viewEndpoint("/routes", "Routes in the order they are tried, and where each was written", deps.routes),
-    read("/server_info", "Version, state and uptime, as JSON", () => {
-      const uptime = `${Math.floor((clock.nowMs() - startedMs) / 1000)}s`;
-      const { state, reason } = readiness();
-      return jsonReply({
-        version,
-        state,
-        reason,
-        uptime_current_epoch: uptime,
-        uptime_all_epochs: uptime,
-        concurrency: deps.concurrency,
-        pid: process.pid,
-        node: process.version,
-      });
-    }),
-    statsEndpoint(deps),
   ];
+}
+
+function announcerEndpoints({ vips, announcing }: AnnouncerDeps): readonly Endpoint[] {
+  return [
+    read("/config_dump", "Pools, services, advertisements and peers in force, as JSON", () => jsonReply(announcing())),
+    viewEndpoint("/problems", "What is wrong with the configuration", problemsView(announcing)),
+    viewEndpoint("/vips", "Which Service has which address, and who announces it to whom", vips),
+  ];
+}
+
+function serverInfo(deps: AdminDeps, startedMs: number): unknown {
+  const uptime = `${Math.floor((deps.clock.nowMs() - startedMs) / 1000)}s`;
+  const { state, reason } = deps.readiness();
+  return {
+    version: deps.version,
+    state,
+    reason,
+    uptime_current_epoch: uptime,
+    uptime_all_epochs: uptime,
+    ...("concurrency" in deps ? { concurrency: deps.concurrency } : {}),
+    pid: process.pid,
+    node: process.version,
+  };
 }
 
 /** The only page of the status port, for readiness probes. */
@@ -91,8 +122,10 @@ export function statsEndpoints(deps: AdminDeps): readonly Endpoint[] {
   return [statsEndpoint(deps)];
 }
 
-function statsEndpoint({ registry }: AdminDeps): Endpoint {
-  return read("/stats/prometheus", "Metrics for Prometheus", () => ({
+/** Where Prometheus looks by the scrape configurations that there are: Istio's, and MetalLB's. */
+function statsEndpoint(deps: AdminDeps): Endpoint {
+  const { registry } = deps;
+  return read("vips" in deps ? "/metrics" : "/stats/prometheus", "Metrics for Prometheus", () => ({
     status: 200,
     contentType: registry.contentType,
     body: registry.expose(),
@@ -103,7 +136,7 @@ function readyReply({ state, reason }: Readiness): AdminReply {
   return state === "LIVE" ? textReply(200, "LIVE\n") : textReply(503, `${state}: ${reason}\n`);
 }
 
-function problemsView(config: () => ConfigView): View {
+function problemsView(config: () => { readonly problems: readonly Problem[] }): View {
   return {
     text: () => {
       const { problems } = config();

@@ -18,7 +18,7 @@ import {
   createAdminServer,
   createLogger,
   createTelemetry,
-  type AdminDeps,
+  type GatewayDeps,
   type Readiness,
 } from "../../../src/telemetry/index.ts";
 import type { ClusterStatus, ListenerStatus } from "../../../src/telemetry/port.ts";
@@ -109,7 +109,7 @@ const problem: Problem = {
   message: "there is no such service",
 };
 
-async function setUp(t: TestContext, changes: Partial<AdminDeps> = {}) {
+async function setUp(t: TestContext, changes: Partial<GatewayDeps> = {}) {
   const lines: string[] = [];
   const write = (line: string) => void lines.push(line);
   const logger = createLogger({ level: "info", format: "json", colour: false, write, clock: systemClock });
@@ -512,7 +512,7 @@ for (const [name, flag] of [
 function clashing(name: "admin" | "status" | "stats", port: number) {
   const logger = createLogger({ level: "off", format: "json", colour: false, write: assert.fail, clock: systemClock });
   const telemetry = createTelemetry({ logger, clock: systemClock, version: "1", maxSeries: 1, accessLog: null });
-  const deps: AdminDeps = {
+  const deps: GatewayDeps = {
     clock: systemClock,
     logger,
     registry: telemetry.registry,
