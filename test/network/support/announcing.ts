@@ -37,7 +37,7 @@ export class AnnouncingNode {
     const from = this.peer.messages.length;
     this.peer.tell({ report: true });
     const message = await this.peer.hear((each) => "report" in each, from);
-    return (message as Extract<Layer2Message, { readonly report: unknown }>).report;
+    return message.report;
   }
 
   /** Of the sample with this name and label. */

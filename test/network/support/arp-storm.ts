@@ -9,9 +9,8 @@
 import { ip, systemClock } from "../../../src/core/index.ts";
 import { openLibc, openPackets, readLinks } from "../../../src/platform/index.ts";
 
-const [target = "", perSecond = 0, seconds = 0, senders = 1] = process.argv
-  .slice(2)
-  .map((text, at) => (at === 0 ? text : Number(text))) as [string, number, number, number];
+const [target, ...numbers] = process.argv.slice(2);
+const [perSecond = 0, seconds = 0, senders = 1] = numbers.map(Number);
 const packets = openPackets(systemClock);
 const libc = openLibc();
 if (typeof packets === "string") throw new Error(packets);
@@ -23,8 +22,8 @@ const frame = Buffer.from(
   "ffffffffffff020000000000080600010800060400010200000000000a0900630000000000000a090000",
   "hex",
 );
-frame.writeUInt32BE(Number(ip.parse(target)?.value), 38);
-console.log(JSON.stringify({ started: true }));
+frame.writeUInt32BE(Number(ip.parse(target ?? "")?.value), 38);
+say({ started: true });
 const startMs = performance.now();
 let sent = 0;
 while (performance.now() < startMs + seconds * 1_000) {
@@ -35,5 +34,9 @@ while (performance.now() < startMs + seconds * 1_000) {
     packets.send(link.index, frame, frame.length);
   }
 }
-console.log(JSON.stringify({ sent, seconds: (performance.now() - startMs) / 1_000 }));
+say({ sent, seconds: (performance.now() - startMs) / 1_000 });
 packets.close();
+
+function say(message: object): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}

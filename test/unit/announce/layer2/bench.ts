@@ -22,29 +22,29 @@ export class Wire implements PacketPort {
   readonly withoutIpv6 = new Set<number>();
   addresses: readonly string[] = [];
   down = false;
-  #onFrame: (frame: Uint8Array, length: number, link: number) => void = () => {};
+  #onFrame: (frame: Uint8Array, length: number, index: number) => void = () => {};
 
   setAddresses(addresses: readonly ip.Ip[]): void {
     this.addresses = addresses.map((each) => ip.format(each));
   }
 
-  start(onFrame: (frame: Uint8Array, length: number, link: number) => void): void {
+  start(onFrame: (frame: Uint8Array, length: number, index: number) => void): void {
     this.#onFrame = onFrame;
   }
 
-  join(link: number, group: string): boolean {
-    if (this.withoutIpv6.has(link)) return false;
-    this.groups.add(`${link} ${group}`);
+  join(index: number, group: string): boolean {
+    if (this.withoutIpv6.has(index)) return false;
+    this.groups.add(`${index} ${group}`);
     return true;
   }
 
-  leave(link: number, group: string): void {
-    this.groups.delete(`${link} ${group}`);
+  leave(index: number, group: string): void {
+    this.groups.delete(`${index} ${group}`);
   }
 
-  send(link: number, frame: Uint8Array, length: number): boolean {
+  send(index: number, frame: Uint8Array, length: number): boolean {
     if (this.down) return false;
-    this.sent.push(`${link} ${hex(frame.subarray(0, length))}`);
+    this.sent.push(`${index} ${hex(frame.subarray(0, length))}`);
     return true;
   }
 
@@ -57,10 +57,10 @@ export class Wire implements PacketPort {
   }
 
   /** What is received comes in a larger buffer that is not cleared. */
-  receive(frame: Uint8Array, link = 2): void {
+  receive(frame: Uint8Array, index = 2): void {
     const buffer = new Uint8Array(256).fill(0xee);
     buffer.set(frame);
-    this.#onFrame(buffer, frame.length, link);
+    this.#onFrame(buffer, frame.length, index);
   }
 
   /** What was sent since the last time, as `interface-index frame`. */
