@@ -3,7 +3,7 @@
 
 export { EventLoop } from "./event-loop.ts";
 export { closeLeftFiles, createLedgerMemory, FileLedger } from "./file-ledger.ts";
-export { readLinks, watchLinks, type LinkAddress, type LinkInfo, type LinkWatch } from "./links.ts";
+export * from "./netlink/index.ts";
 export { openLibc, type Libc } from "./libc.ts";
 export { trimMemory } from "./memory.ts";
 export { openPackets, type PacketCounts, type PacketPort } from "./packets.ts";

@@ -74,7 +74,7 @@ export interface Layer2 {
   /** The interfaces of this machine, first and whenever they change. */
   setLinks(links: readonly LinkInfo[]): void;
   /**
-   * All addresses to announce from now on. New ones are announced before this returns, as far as one turn allows; those left
+   * All addresses to announce from now on; one that is there twice is announced on the interfaces of both. New ones are announced before this returns, as far as one turn allows; those left
    * out are not answered for any more. Texts that are no address throw a RangeError.
    */
   set(announcements: readonly Layer2Announcement[]): void;
@@ -123,14 +123,11 @@ class Layer2Runtime implements Layer2 {
   set(announcements: readonly Layer2Announcement[]): void {
     if (this.#stopped) return;
     const vips = new Map<string, Vip>();
-    for (const announcement of announcements) {
-      const address = ip.parse(announcement.ip);
-      if (address === null) throw new RangeError(`not an IP address: ${announcement.ip}`);
-      const key = ip.format(address);
+    for (const [key, wanted] of merge(announcements)) {
       const known = this.#vips.get(key);
-      const vip = known ?? new Vip(address);
-      vip.interfaces = new Set(announcement.interfaces);
-      if (known === undefined && announcement.probe === true) this.#announcer.probe(vip);
+      const vip = known ?? new Vip(wanted.address);
+      vip.interfaces = wanted.interfaces;
+      if (known === undefined && wanted.probe) this.#announcer.probe(vip);
       vips.set(key, vip);
     }
     this.#vips = vips;
@@ -186,4 +183,28 @@ class Layer2Runtime implements Layer2 {
   #samples(): readonly Sample[] {
     return layer2Samples([...this.#vips.values()], this.#responder, this.#deps.packets.counts());
   }
+}
+
+interface Wanted {
+  readonly address: ip.Ip;
+  readonly interfaces: ReadonlySet<string>;
+  readonly probe: boolean;
+}
+
+/** By canonical text. Services that share an address share its interfaces. */
+function merge(announcements: readonly Layer2Announcement[]): ReadonlyMap<string, Wanted> {
+  const merged = new Map<string, Wanted>();
+  for (const { ip: text, interfaces, probe = false } of announcements) {
+    const address = ip.parse(text);
+    if (address === null) throw new RangeError(`not an IP address: ${text}`);
+    const key = ip.format(address);
+    const other = merged.get(key);
+    const isEverywhere = interfaces.length === 0 || other?.interfaces.size === 0;
+    merged.set(key, {
+      address,
+      interfaces: new Set(isEverywhere ? [] : [...(other?.interfaces ?? []), ...interfaces]),
+      probe: probe && other?.probe !== false,
+    });
+  }
+  return merged;
 }

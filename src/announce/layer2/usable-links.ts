@@ -30,6 +30,7 @@ export interface UsableLink {
   /** Families that it carries. */
   readonly ipv4: boolean;
   readonly ipv6: boolean;
+  readonly addresses: LinkInfo["addresses"];
 }
 
 /**
@@ -49,6 +50,7 @@ export function usableLinks(links: readonly LinkInfo[], excluded: readonly RegEx
       macText: link.mac,
       ipv4: link.broadcast,
       ipv6: link.addresses.some(({ family }) => family === 6),
+      addresses: link.addresses,
     });
   }
   return usable;

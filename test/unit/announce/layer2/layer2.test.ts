@@ -181,6 +181,21 @@ suite("announcements", () => {
     assert.equal(wire.take().length, 1_200);
   });
 
+  test("of an address that services share are made on the interfaces of each", () => {
+    const { layer2 } = openBench(
+      {},
+      [1, 2, 3].map((index) => link({ name: `eth${index}`, index })),
+    );
+    const interfacesOf = (...lists: readonly (readonly string[])[]): readonly string[] | undefined => {
+      layer2.set(lists.map((interfaces) => ({ ip: vip, interfaces })));
+      return layer2.status()[0]?.interfaces.toSorted();
+    };
+    assert.deepEqual(interfacesOf(["eth1"], ["eth2", "eth1"]), ["eth1", "eth2"]);
+    assert.deepEqual(interfacesOf(["eth1"], []), ["eth1", "eth2", "eth3"]);
+    assert.deepEqual(interfacesOf([], ["eth1"]), ["eth1", "eth2", "eth3"]);
+    assert.equal(layer2.status().length, 1);
+  });
+
   test("are not made on interfaces that cannot carry them", () => {
     const unusable = [
       link({ index: 3, up: false }),

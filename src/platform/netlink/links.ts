@@ -2,11 +2,11 @@
 // The network interfaces of this machine with their addresses, as rtnetlink has them, and when they change. Needs no
 // privilege.
 
-import { ip, type Cancel, type Clock } from "../core/index.ts";
-import type { Libc } from "./libc.ts";
+import { ip, type Cancel, type Clock } from "../../core/index.ts";
+import type { Libc } from "../libc.ts";
 import { attributesOf, NetlinkSocket, requestFlag } from "./netlink.ts";
-import { ReadableWatch } from "./readable.ts";
-import { systemError } from "./system-error.ts";
+import { ReadableWatch } from "../readable.ts";
+import { systemError } from "../system-error.ts";
 
 const request = { getLink: 18, getAddress: 22 } as const;
 const message = { newLink: 16, newAddress: 20 } as const;

@@ -2,8 +2,8 @@
 // rtnetlink (RFC 3549): questions answered at once by the kernel of this machine, and the notifications it sends. What
 // messages mean is their readers' business.
 
-import type { Libc } from "./libc.ts";
-import { systemError } from "./system-error.ts";
+import type { Libc } from "../libc.ts";
+import { systemError } from "../system-error.ts";
 
 const netlinkFamily = 16;
 const rawSocket = 3;
@@ -18,7 +18,7 @@ const eintr = -4;
 /** The kernel fills at most 32 KiB of an answer at a time. */
 const receiveBytes = 64 * 1024;
 
-export const requestFlag = { request: 0x1, ack: 0x4, dump: 0x300, create: 0x400, exclusive: 0x200 } as const;
+export const requestFlag = { request: 0x1, ack: 0x4, dump: 0x300, create: 0x400, replace: 0x100 } as const;
 
 /** Called with the type of a message and its payload, which is valid during the call only. */
 export type MessageReader = (type: number, payload: DataView<ArrayBuffer>) => void;
