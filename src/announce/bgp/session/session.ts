@@ -26,8 +26,8 @@ import type {
 
 /** RFC 4271 §8.2.2: long, because the peer may be busy. */
 const openHoldMs = 240_000;
-/** One attempt to connect. */
-const connectAttemptMs = 10_000;
+/** The longest that one attempt to connect may take. */
+const maxAttemptMs = 10_000;
 const firstDelayMs = 1_000;
 const maxIdleHoldMs = 120_000;
 /** A session that has lasted this long has forgotten earlier failures. */
@@ -121,7 +121,7 @@ export class Session {
   #connect(): void {
     this.#state = "Connect";
     this.#do({ kind: "connect" });
-    this.#set("connect-retry", connectAttemptMs);
+    this.#set("connect-retry", Math.min(maxAttemptMs, this.#options.connectTimeMs));
   }
 
   /** Waits before the next attempt, each time longer, and accepts meanwhile. */
@@ -283,8 +283,9 @@ export class Session {
   #timer(timer: TimerName): void {
     if (timer === "idle-hold") return this.#begin();
     if (timer === "connect-retry") {
-      if (this.#state === "Connect") this.#do({ kind: "close", side: "outgoing", abrupt: true });
-      return this.#connect();
+      if (this.#state !== "Connect") return this.#connect();
+      this.#do({ kind: "close", side: "outgoing", abrupt: true });
+      return this.#closed("outgoing", "no answer to the attempt to connect");
     }
     const [name, side] = timer.split(":") as [string, Side];
     const connection = this.#connections.get(side);
