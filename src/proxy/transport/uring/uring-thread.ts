@@ -19,7 +19,7 @@ import { OwnershipCheck } from "./ownership-check.ts";
 import type { UringDeps, UringOptions } from "./uring-options.ts";
 
 const entryCount = 1_024;
-const completionCount = 8_192;
+const completionCount = 4_096;
 const arenaBlocks = 32;
 /** For messages that come whole: they are received as they come. Many are filled at once. */
 const smallBufferBytes = 16 * 1024;
@@ -52,6 +52,7 @@ const stayId = 2;
  * happened here. Nothing on the way of a request needs it.
  */
 const stayUs = 500;
+const manyCompletions = 12;
 
 /** What owns a slot: operations are submitted for it, and it lives until the last of them has completed. */
 export interface SlotOwner {
@@ -85,6 +86,8 @@ export class UringThread {
   #loopPolled = false;
   /** The time to go on without the event loop is running. */
   #staying = false;
+  /** Of the last batch. */
+  #completions = 0;
   /** Small buffers ran out in this batch. */
   #starved = false;
   /** Found no bulk buffer; first come, first served. */
@@ -199,17 +202,22 @@ export class UringThread {
 
   /** Goes on without the event loop for a little while: its turn costs about as much as a request with few of them. */
   #stay(): void {
-    if (this.#active === 0 || !this.#loopPolled) return;
     const { ring } = this;
+    if (!this.#mayStay()) return;
     if (!this.#staying) {
       this.#staying = true;
       ring.timeout(stayUs, stayId, 0);
     }
-    while (this.#staying && this.#loopPolled && this.#active > 0) {
+    while (this.#staying && this.#mayStay()) {
       const isBusy = this.#later.length > 0 || this.#bulkQueue.length > 0 || ring.overflowing;
       ring.wait(isBusy ? 0 : -1);
       this.#work();
     }
+  }
+
+  /** With many completions at a time the loop's turn is cheap, and by its end there are even more. */
+  #mayStay(): boolean {
+    return this.#active > 0 && this.#loopPolled && this.#completions < manyCompletions;
   }
 
   /** How long to wait: until the loop's next timer, and not at all when there is something to do here or there. */
@@ -227,6 +235,7 @@ export class UringThread {
   #work(): void {
     this.batch++;
     const { ring } = this;
+    this.#completions = ring.ready;
     try {
       while (ring.next()) this.#complete();
     } finally {
