@@ -2,6 +2,7 @@
 // Kubernetes Secret (core/v1) of type kubernetes.io/basic-auth: the passwords of BGP sessions. No other Secret is
 // read. No value enters a message.
 
+import { isUtf8 } from "node:buffer";
 import type { Secret } from "../../model/index.ts";
 import { documentFields, type Kind } from "./kind.ts";
 import type { Place } from "./place.ts";
@@ -26,8 +27,8 @@ function base64(place: Place): string | undefined {
   if (value === undefined) return undefined;
   const compact = value.replace(/\s/g, "");
   const bytes = Buffer.from(compact, "base64");
-  if (bytes.toString("base64") === compact) return bytes.toString();
-  return place.error("VALUE", "this must be base64; put plain text under `stringData`");
+  if (bytes.toString("base64") === compact && isUtf8(bytes)) return bytes.toString();
+  return place.error("VALUE", "this must be base64 of UTF-8 text; put plain text under `stringData`");
 }
 
 export const secret: Kind = {

@@ -133,8 +133,9 @@ function timesOf(
   { at }: Fields,
 ): Pick<BGPPeer, "holdTimeMs" | "keepaliveTimeMs"> | undefined {
   const derivedHold = keepalive === undefined ? defaultHoldMs : 3 * keepalive;
-  const holdTimeMs = Math.floor((hold ?? derivedHold) / 1_000) * 1_000;
-  if (holdTimeMs !== 0 && (holdTimeMs < 3_000 || holdTimeMs > 65_535_000)) {
+  const wantedMs = hold ?? derivedHold;
+  const holdTimeMs = Math.floor(wantedMs / 1_000) * 1_000;
+  if (wantedMs !== 0 && (holdTimeMs < 3_000 || holdTimeMs > 65_535_000)) {
     return (at("holdTime") ?? at("keepaliveTime"))?.error(
       "VALUE",
       "the hold time must be 0 or from 3s to 65535s; a keepalive time alone makes three times as much of it",

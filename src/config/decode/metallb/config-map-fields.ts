@@ -20,7 +20,7 @@ import { defaultBFD, detectMultiplier, intervalMs, minimumTtl } from "./bfd-prof
 import { asn, ipAddress, password, peerOf, peerPort, routerID } from "./bgp-peer.ts";
 import { bgpCommunity } from "./community.ts";
 import { addresses } from "./ip-address-pool.ts";
-import { expression, selectorKeys } from "./kind.ts";
+import { expressions, selectorKeys } from "./kind.ts";
 
 /** A resource as it stands in the text; `name` is "" where the text has none. */
 export type Entry<R extends ResourceBase> = Omit<R, Exclude<keyof ResourceBase, "name" | "position">>;
@@ -32,7 +32,7 @@ export interface PoolEntry extends Entry<IPAddressPool> {
 
 const nodeSelector = object(
   "strict",
-  { "match-labels": optional(labels), "match-expressions": optional(list(expression)) },
+  { "match-labels": optional(labels), "match-expressions": optional(expressions) },
   (fields) => ({
     matchLabels: fields["match-labels"] ?? {},
     matchExpressions: fields["match-expressions"] ?? [],

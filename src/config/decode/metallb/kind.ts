@@ -7,7 +7,7 @@ import { documentFields } from "../kind.ts";
 import { labels } from "../names.ts";
 import { excerpt, type Place } from "../place.ts";
 import { object, optional, required, type Decoder } from "../schema.ts";
-import { distinct, list, oneOf, text } from "../values.ts";
+import { distinct, oneOf, text } from "../values.ts";
 
 export const metallbGroup = "metallb.io";
 
@@ -25,7 +25,7 @@ export function metallbDocumentWithDefaults<T>(spec: Decoder<T>, defaults: T): D
 /** Names in a list, each once. */
 export const names: Decoder<readonly string[]> = distinct(text, (name) => [name]);
 
-export const expression: Decoder<LabelExpression> = object(
+const expression: Decoder<LabelExpression> = object(
   "kubernetes",
   {
     key: required(text, "write the label that is looked at"),
@@ -44,10 +44,19 @@ export const expression: Decoder<LabelExpression> = object(
   },
 );
 
+/** Expressions in a list, each once. */
+export const expressions: Decoder<readonly LabelExpression[]> = distinct(expression, (each) => [
+  `the expression ${expressionKey(each)}`,
+]);
+
+function expressionKey({ key, operator, values }: LabelExpression): string {
+  return `${key} ${operator} ${values.toSorted().join(",")}`;
+}
+
 /** metav1.LabelSelector. */
 export const selector: Decoder<LabelSelector> = object(
   "kubernetes",
-  { matchLabels: optional(labels), matchExpressions: optional(list(expression)) },
+  { matchLabels: optional(labels), matchExpressions: optional(expressions) },
   ({ matchLabels = {}, matchExpressions = [] }) => ({ matchLabels, matchExpressions }),
 );
 
@@ -57,10 +66,7 @@ export const selectors: Decoder<readonly LabelSelector[]> = distinct(selector, s
 /** Equal for selectors that say the same, in whatever order. */
 export function selectorKeys({ matchLabels, matchExpressions }: LabelSelector): readonly string[] {
   const byLabel = Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`);
-  const byExpression = matchExpressions.map(
-    ({ key, operator, values }) => `${key} ${operator} ${values.toSorted().join(",")}`,
-  );
-  return [`the selector ${[...byLabel, ...byExpression].toSorted().join("; ")}`];
+  return [`the selector ${[...byLabel, ...matchExpressions.map(expressionKey)].toSorted().join("; ")}`];
 }
 
 /** `10.0.0.0/24` or `10.0.0.1-10.0.0.9`, blanks around the dash allowed. */

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { core, decode, istio } from "./decoding.ts";
+import { metallb } from "./metallb/documents.ts";
 
 interface Case {
   readonly name: string;
@@ -122,7 +123,7 @@ const cases: readonly Case[] = [
     name: "Service",
     text: core(
       "Service",
-      "spec: {type: LoadBalancer, selector: {a: b}, clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1], externalName: '', ports: [{name: http, port: 80, targetPort: web, protocol: TCP, appProtocol: http, nodePort: 30000}], publishNotReadyAddresses: true, sessionAffinity: ClientIP, sessionAffinityConfig: {}, trafficDistribution: PreferClose, allocateLoadBalancerNodePorts: true, externalIPs: [], externalTrafficPolicy: Local, healthCheckNodePort: 1, internalTrafficPolicy: Cluster, ipFamilies: [IPv4], ipFamilyPolicy: SingleStack, loadBalancerClass: x, loadBalancerIP: 1.1.1.1, loadBalancerSourceRanges: []}\nstatus: {}",
+      "spec: {type: LoadBalancer, selector: {a: b}, clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1], externalName: '', ports: [{name: http, port: 80, targetPort: web, protocol: TCP, appProtocol: http, nodePort: 30000}], publishNotReadyAddresses: true, sessionAffinity: ClientIP, sessionAffinityConfig: {}, trafficDistribution: PreferClose, allocateLoadBalancerNodePorts: true, externalIPs: [], externalTrafficPolicy: Local, healthCheckNodePort: 1, internalTrafficPolicy: Cluster, ipFamilies: [IPv4], ipFamilyPolicy: SingleStack, loadBalancerClass: x, loadBalancerIP: 1.1.1.1, loadBalancerSourceRanges: []}\nstatus: {loadBalancer: {ingress: [{ip: 1.1.1.1, hostname: h, ipMode: VIP, ports: []}]}, conditions: []}",
     ),
     unserved: ["spec.publishNotReadyAddresses", "spec.sessionAffinity", "spec.trafficDistribution"],
   },
@@ -146,8 +147,68 @@ const cases: readonly Case[] = [
   },
 ];
 
+const selectorFields = "[{matchLabels: {a: b}, matchExpressions: [{key: a, operator: In, values: [b]}]}]";
+const adFields = `ipAddressPools: [a], ipAddressPoolSelectors: ${selectorFields}, nodeSelectors: ${selectorFields}, serviceSelectors: ${selectorFields}`;
+
+const announcerCases: readonly Case[] = [
+  {
+    name: "Node",
+    text: core(
+      "Node",
+      "spec: {podCIDR: 10.0.0.0/24, podCIDRs: [10.0.0.0/24], configSource: {}, externalID: x, providerID: x, taints: [], unschedulable: true}\nstatus: {addresses: [{type: InternalIP, address: 10.0.0.1}], conditions: [{type: Ready, status: 'True', reason: r, message: m, lastHeartbeatTime: t, lastTransitionTime: t, observedGeneration: 1}], allocatable: {}, capacity: {}, config: {}, daemonEndpoints: {}, declaredFeatures: [], features: {}, images: [], nodeInfo: {}, phase: Running, runtimeHandlers: [], volumesAttached: [], volumesInUse: []}",
+    ),
+    unserved: [],
+  },
+  {
+    name: "Secret",
+    text: core(
+      "Secret",
+      "type: kubernetes.io/basic-auth\nimmutable: true\ndata: {username: eA==, password: eA==, other: '?'}\nstringData: {}",
+    ),
+    unserved: [],
+  },
+  {
+    name: "IPAddressPool",
+    text: metallb(
+      "IPAddressPool",
+      `{addresses: [10.0.0.0/24], autoAssign: true, avoidBuggyIPs: true, serviceAllocation: {priority: 1, namespaces: [a], namespaceSelectors: ${selectorFields}, serviceSelectors: ${selectorFields}}}\nstatus: {assignedIPv4: 1}`,
+    ),
+    unserved: [],
+  },
+  {
+    name: "L2Advertisement",
+    text: metallb("L2Advertisement", `{${adFields}, interfaces: [eth0], preferredNodeSelectors: []}\nstatus: {}`),
+    unserved: ["spec.preferredNodeSelectors"],
+  },
+  {
+    name: "BGPAdvertisement",
+    text: metallb(
+      "BGPAdvertisement",
+      `{${adFields}, aggregationLength: 32, aggregationLengthV6: 128, localPref: 1, communities: [a], peers: [p]}`,
+    ),
+    unserved: [],
+  },
+  {
+    name: "BGPPeer",
+    text: metallb(
+      "BGPPeer",
+      `{myASN: 1, peerASN: 2, dynamicASN: external, localASN: 3, peerAddress: 10.0.0.1, interface: eth0, sourceAddress: 10.0.0.2, peerPort: 179, holdTime: 90s, keepaliveTime: 30s, connectTime: 10s, routerID: 1.1.1.1, nodeSelectors: ${selectorFields}, password: p, passwordSecret: {name: a, namespace: b}, bfdProfile: b, enableGracefulRestart: true, ebgpMultiHop: true, vrf: red, disableMP: true, dualStackAddressFamily: true}`,
+    ),
+    unserved: ["spec.localASN", "spec.interface", "spec.vrf"],
+  },
+  {
+    name: "BFDProfile",
+    text: metallb(
+      "BFDProfile",
+      "{receiveInterval: 10, transmitInterval: 10, detectMultiplier: 3, echoInterval: 50, echoMode: true, passiveMode: true, minimumTtl: 254}",
+    ),
+    unserved: ["spec.echoMode"],
+  },
+  { name: "Community", text: metallb("Community", "{communities: [{name: a, value: '1:2'}]}"), unserved: [] },
+];
+
 describe("known fields", () => {
-  for (const { name, text, unserved } of cases) {
+  for (const { name, text, unserved } of [...cases, ...announcerCases]) {
     it(name, () => {
       const { problems } = decode(text);
       const messages = problems
