@@ -189,7 +189,7 @@ describe("BFDProfile", () => {
   it("takes every field, up to its bounds", () => {
     const low = "{receiveInterval: 10, transmitInterval: 10, detectMultiplier: 2, passiveMode: true, minimumTtl: 1}";
     const high = "{receiveInterval: 60000, transmitInterval: 60000, detectMultiplier: 255, minimumTtl: 254}";
-    const least = {
+    const lowest = {
       receiveIntervalMs: 10,
       transmitIntervalMs: 10,
       detectMultiplier: 2,
@@ -200,7 +200,7 @@ describe("BFDProfile", () => {
     const decoded = [low, high].map((spec) => decodeOne("BFDProfile", metallb("BFDProfile", spec)));
     assert.deepEqual(
       decoded,
-      [least, most].map((fields) => ({ kind: "BFDProfile", ...base, ...fields })),
+      [lowest, most].map((fields) => ({ kind: "BFDProfile", ...base, ...fields })),
     );
   });
 
