@@ -22,8 +22,8 @@ const packetType = { otherHost: 3, outgoing: 4 } as const;
 const arp = { operationAt: 20, senderAt: 28, targetAt: 38, request: 1, reply: 2 } as const;
 const icmp6 = { nextHeaderAt: 20, typeAt: 54, targetLowAt: 74, sourceLowAt: 34, next: 58 } as const;
 const neighbor = { solicitation: 135, advertisement: 136 } as const;
-/** The kernel allows 4096, but counts their memory against a limit that may be as low as 20 KiB. */
-const maxInstructions = 1_024;
+/** The kernel allows 4096, but counts their memory, old program and new, against a limit that may be as low as 20 KiB. */
+const maxInstructions = 512;
 const wholeFrame = 0x4_0000;
 
 /**

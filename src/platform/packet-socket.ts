@@ -58,7 +58,8 @@ export class PacketSocket {
   failures = 0;
   readonly #libc: Libc;
   readonly #clock: Clock;
-  readonly #fd: number;
+  /** -1 once it is closed: the number may be somebody else's by then. */
+  #fd: number;
   readonly #memory: MappedMemory;
   readonly #words: Int32Array;
   readonly #slots: readonly Uint8Array[];
@@ -147,6 +148,7 @@ export class PacketSocket {
     this.#pause?.();
     this.#watch?.close();
     this.#libc.close(this.#fd);
+    this.#fd = -1;
     this.#memory.release();
   }
 

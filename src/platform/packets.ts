@@ -49,7 +49,7 @@ export function openPackets(clock: Clock): PacketPort | string {
   if (typeof libc === "string")
     return `${libc}; Node 26.5 or newer has it, unless --no-experimental-ffi or --permission forbids it`;
   try {
-    return new Packets(libc, clock);
+    return open(libc, clock);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : null;
     if (code === "EPERM" || code === "EACCES") {
@@ -58,6 +58,18 @@ export function openPackets(clock: Clock): PacketPort | string {
         'with securityContext.capabilities.add: ["NET_RAW"] and hostNetwork: true'
       );
     }
+    throw error;
+  }
+}
+
+function open(libc: Libc, clock: Clock): PacketPort {
+  const arp = new PacketSocket(libc, clock, etherType.arp);
+  try {
+    const packets = new Packets(libc, arp, new PacketSocket(libc, clock, etherType.ipv6));
+    packets.setAddresses([]);
+    return packets;
+  } catch (error) {
+    arp.close();
     throw error;
   }
 }
@@ -72,11 +84,10 @@ class Packets implements PacketPort {
   readonly #groups = new Map<string, number>();
   #unsent = 0;
 
-  constructor(libc: Libc, clock: Clock) {
+  constructor(libc: Libc, arp: PacketSocket, neighbor: PacketSocket) {
     this.#libc = libc;
-    this.#arp = new PacketSocket(libc, clock, etherType.arp);
-    this.#neighbor = new PacketSocket(libc, clock, etherType.ipv6);
-    this.setAddresses([]);
+    this.#arp = arp;
+    this.#neighbor = neighbor;
   }
 
   setAddresses(addresses: readonly ip.Ip[]): void {
@@ -140,6 +151,7 @@ class Packets implements PacketPort {
   close(): void {
     this.#arp.close();
     this.#neighbor.close();
+    // Which leaves the groups too.
     for (const fd of this.#groupSockets) this.#libc.close(fd);
     this.#groupSockets.length = 0;
     this.#groups.clear();

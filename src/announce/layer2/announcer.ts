@@ -95,7 +95,8 @@ export class Announcer {
     }
     for (const [index, { link }] of vip.rounds) {
       const now = this.#links.get(index);
-      if (now === undefined || now.macText !== link.macText || !vip.covers(now)) vip.rounds.delete(index);
+      const isSame = now !== undefined && now.macText === link.macText && now.name === link.name;
+      if (!isSame || !vip.covers(now)) vip.rounds.delete(index);
     }
     const nowMs = this.#clock.nowMs();
     for (const link of this.#links.values()) {

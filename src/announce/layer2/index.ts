@@ -11,4 +11,4 @@ export {
   type Layer2Options,
 } from "./layer2.ts";
 export type { Layer2Conflict } from "./conflicts.ts";
-export { defaultExcludedInterfaces, usableLinks, type UsableLink } from "./usable-links.ts";
+export { usableLinks, type UsableLink } from "./usable-links.ts";

@@ -168,6 +168,8 @@ suite("announcements", () => {
     wire.take();
     layer2.setLinks([link({ mac: "02:00:00:00:00:22" }), second]);
     assert.deepEqual(wire.take(), golden2("020000000022", 2));
+    layer2.setLinks([link({ mac: "02:00:00:00:00:22", name: "lan0" }), second]);
+    assert.deepEqual(layer2.status()[0]?.interfaces.toSorted(), ["eth1", "lan0"]);
   });
 
   test("of many addresses leave turns to others in between", () => {
