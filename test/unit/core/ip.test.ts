@@ -66,3 +66,33 @@ test("the prefixes of a range make up exactly the range, in order", () => {
     }),
   );
 });
+
+test("a map of ranges finds what overlaps, as looking at all of them does", () => {
+  const end = fc.integer({ min: 0, max: 60 });
+  const range = fc
+    .record({ family: fc.constantFrom(4 as const, 6 as const), from: end, length: end })
+    .map(({ family, from, length }): ip.IpRange => ({
+      family,
+      first: BigInt(from),
+      last: BigInt(from + (length % 9)),
+    }));
+  fc.assert(
+    fc.property(fc.array(range, { maxLength: 30 }), (ranges) => {
+      const map = new ip.RangeMap<ip.IpRange>();
+      const all: ip.IpRange[] = [];
+      for (const each of ranges) {
+        const overlapping = all.filter((other) => ip.overlaps(other, each));
+        const lowest = overlapping.toSorted((left, right) => Number(left.first - right.first))[0];
+        assert.deepEqual(map.overlapping(each), lowest);
+        if (lowest !== undefined) continue;
+        map.add(each, each);
+        all.push(each);
+      }
+    }),
+  );
+});
+
+test("a range can be written by its ends", () => {
+  assert.deepEqual(ip.rangeOf({ family: 4, first: "10.0.0.0", last: "10.0.0.255" }), ip.parseCidr("10.0.0.0/24"));
+  assert.deepEqual(ip.rangeOf({ family: 6, first: "fd00::", last: "fd00::ff" }), ip.parseCidr("fd00::/120"));
+});
