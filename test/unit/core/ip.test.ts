@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { BlockList, SocketAddress } from "node:net";
 import { test } from "node:test";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { ip } from "../../../src/core/index.ts";
 
 test("canonical text is that of RFC 5952", () => {
