@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bundles src/ into dist/: an entry for the program and one for its workers, ES modules. What the program imports lazily
+// Bundles src/ into dist/: entries for the program, its workers and the builds of its configuration, ES modules. What the program imports lazily
 // stays a chunk of its own, so that nobody pays memory and start-up time for a parser or a regular-expression engine that
 // is not used.
 
@@ -20,8 +20,9 @@ const result = await build({
   absWorkingDir: root,
   entryPoints: [
     { in: "src/main.ts", out: "main" },
-    // Beside the chunk that starts it (src/roles/workers/pool.ts), as it is in src/.
+    // Beside the chunks that start them (src/roles/workers/pool.ts, src/config/scaling-builder.ts), as they are in src/.
     { in: "src/roles/workers/worker.ts", out: "chunks/worker" },
+    { in: "src/config/build-process.ts", out: "chunks/build-process" },
   ],
   outdir: "dist",
   chunkNames: "chunks/[name]-[hash]",

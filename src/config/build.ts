@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One build: texts → decode → store → link → compile, doing again only what has changed since the build before.
 
+import { hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { EndpointSnapshot, Problem, Resource, ResourceKind, RoutingSnapshot } from "../model/index.ts";
 import { compileEndpoints } from "./compile/compile-endpoints.ts";
@@ -9,7 +10,7 @@ import { decodeDocuments, type DecodeResult, type IgnoredKind } from "./decode/i
 import type { CompileOptions } from "./link/options.ts";
 import { getOrCreate } from "./link/destination-rules.ts";
 import type { SourceFile } from "./source/index.ts";
-import { createStore } from "./store.ts";
+import { createStore, type StoreState } from "./store.ts";
 
 /** Everything that is known about the configuration after a build. */
 export interface Build {
@@ -28,6 +29,16 @@ export interface Build {
 export interface Builder {
   /** Takes the whole present state of the source. Single writer; snapshots that did not change are the same objects. */
   build(files: readonly SourceFile[], sourceProblems: readonly Problem[]): Build;
+  /** What the next build is compared with; data only, for `createBuilder` elsewhere. */
+  state(): BuilderState;
+}
+
+/** Everything that a builder knows. */
+export interface BuilderState {
+  readonly decodedFiles: ReadonlyMap<string, DecodedFile>;
+  readonly store: StoreState;
+  /** null before the first build. */
+  readonly compiled: Compiled | null;
 }
 
 /** Kinds that say who serves and nothing about routes. */
@@ -52,7 +63,8 @@ const announcerKinds: ReadonlySet<ResourceKind> = new Set([
 const ordersPerFile = 2 ** 20;
 
 interface DecodedFile {
-  readonly text: string;
+  /** SHA-256 of the text, which is not needed any more. */
+  readonly digest: string;
   readonly firstOrder: number;
   readonly result: DecodeResult;
 }
@@ -65,12 +77,19 @@ interface Compiled {
   readonly endpointProblems: readonly Problem[];
 }
 
-/** An empty builder. Its first build compiles everything, even of no files. */
-export function createBuilder(options: CompileOptions): Builder {
-  const store = createStore();
-  let decodedFiles: ReadonlyMap<string, DecodedFile> = new Map();
-  let compiled: Compiled | null = null;
+/** Before anything was built: the first build compiles everything, even of no files. */
+export const emptyState: BuilderState = {
+  decodedFiles: new Map(),
+  store: { lastGood: new Map(), resources: [] },
+  compiled: null,
+};
+
+/** A builder that goes on where `state` left off. */
+export function createBuilder(options: CompileOptions, state: BuilderState = emptyState): Builder {
+  const store = createStore(state.store);
+  let { decodedFiles, compiled } = state;
   return {
+    state: () => ({ decodedFiles, store: store.state(), compiled }),
     build(files, sourceProblems) {
       decodedFiles = decodeChanged(files, decodedFiles, options.identity.clusterDomain);
       const results = new Map(Array.from(decodedFiles, ([path, { result }]) => [path, result] as const));
@@ -99,10 +118,11 @@ function decodeChanged(
   for (const [index, { path, text }] of files.entries()) {
     const firstOrder = index * ordersPerFile;
     const before = known.get(path);
-    const isSame = before?.text === text && before.firstOrder === firstOrder;
+    const digest = hash("sha256", text, "base64");
+    const isSame = before?.digest === digest && before.firstOrder === firstOrder;
     decoded.set(
       path,
-      isSame ? before : { text, firstOrder, result: decodeDocuments(path, text, firstOrder, { clusterDomain }) },
+      isSame ? before : { digest, firstOrder, result: decodeDocuments(path, text, firstOrder, { clusterDomain }) },
     );
   }
   return decoded;

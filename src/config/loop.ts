@@ -9,9 +9,9 @@ import { isDeepStrictEqual } from "node:util";
 import { messageOf, type Cancel, type Clock } from "../core/index.ts";
 import type { EndpointSnapshot, Problem, Resource, RoutingSnapshot } from "../model/index.ts";
 import type { LogFields, Logger } from "../telemetry/port.ts";
-import { createBuilder, type Build, type Builder } from "./build.ts";
 import type { CompileOptions } from "./link/options.ts";
 import type { OnFiles, SourceFile } from "./source/index.ts";
+import { ScalingBuilder, type BuildResult } from "./scaling-builder.ts";
 
 export interface ConfigLoopDeps {
   readonly clock: Clock;
@@ -39,10 +39,13 @@ export interface ConfigSink {
 }
 
 export interface ConfigLoop {
-  /** For the source: everything there is now. The first call builds at once and lets its errors out. */
+  /**
+   * For the source: everything there is now. The first call builds at once, resolves when the result is published, and
+   * rejects with its errors; later ones only take note.
+   */
   readonly onFiles: OnFiles;
-  /** Ends it; nothing is published any more. */
-  close(): void;
+  /** Ends it; nothing is published any more. Resolves when no process is left. */
+  close(): Promise<void>;
 }
 
 /** Nothing runs until the first `onFiles`; `close` is the only thing to stop. */
@@ -54,6 +57,9 @@ export function createConfigLoop(deps: ConfigLoopDeps, options: ConfigLoopOption
   };
 }
 
+/** Until a build that failed is tried again: there may be memory for it by then. */
+const retryMs = 10_000;
+
 interface SourceState {
   readonly files: readonly SourceFile[];
   readonly problems: readonly Problem[];
@@ -64,9 +70,12 @@ class HeldOffLoop {
   readonly #logger: Logger;
   readonly #options: ConfigLoopOptions;
   readonly #publish: ConfigSink;
-  readonly #builder: Builder;
-  #last: Build | null = null;
-  /** INVARIANT: not null exactly while a build is due, and then `#cancel` stops it. */
+  readonly #builder: ScalingBuilder;
+  #last: BuildResult | null = null;
+  #isBuilding = false;
+  /** The wait of what is waiting is over. */
+  #isDue = false;
+  /** INVARIANT: not null exactly while a build is due or will be, and then `#cancel` stops it. */
   #waiting: SourceState | null = null;
   #firstWaitMs = 0;
   #cancel: Cancel = () => undefined;
@@ -77,14 +86,14 @@ class HeldOffLoop {
     this.#logger = logger;
     this.#options = options;
     this.#publish = publish;
-    this.#builder = createBuilder(options);
+    this.#builder = new ScalingBuilder(options, publish.resources !== undefined);
   }
 
-  onFiles(files: readonly SourceFile[], problems: readonly Problem[]): void {
+  async onFiles(files: readonly SourceFile[], problems: readonly Problem[]): Promise<void> {
     if (this.#isClosed) return;
     const state = { files, problems };
-    if (this.#last === null) {
-      this.#build(state);
+    if (this.#last === null && !this.#isBuilding) {
+      await this.#build(state);
       return;
     }
     const nowMs = this.#clock.nowMs();
@@ -93,31 +102,55 @@ class HeldOffLoop {
     this.#cancel();
     const latestMs = this.#firstWaitMs + this.#options.maxHoldOffMs;
     const delayMs = Math.max(0, Math.min(this.#options.holdOffMs, latestMs - nowMs));
-    this.#cancel = this.#clock.after(delayMs, () => this.#buildWaiting());
+    this.#cancel = this.#clock.after(delayMs, () => void this.#buildWaiting());
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#isClosed = true;
     this.#waiting = null;
     this.#cancel();
+    await this.#builder.close();
   }
 
-  #buildWaiting(): void {
-    const state = this.#waiting;
-    this.#waiting = null;
-    if (state === null) return;
-    try {
-      this.#build(state);
-    } catch (error) {
-      // A bug of ours, but one that somebody's file may trigger: traffic goes on under the last configuration.
-      this.#logger.error("building the configuration failed; the last one stays in force", { error: messageOf(error) });
+  async #buildWaiting(): Promise<void> {
+    this.#isDue = true;
+    if (this.#isBuilding) return;
+    while (this.#isDue && this.#waiting !== null) {
+      const state = this.#waiting;
+      this.#waiting = null;
+      this.#isDue = false;
+      try {
+        await this.#build(state);
+      } catch (error) {
+        if (!this.#isClosed) this.#takeFailure(error, state);
+      }
     }
   }
 
-  #build({ files, problems }: SourceState): void {
+  /** A bug of ours, but one that somebody's file may trigger, or want of memory: traffic goes on as it is. */
+  #takeFailure(error: unknown, state: SourceState): void {
+    this.#logger.error("building the configuration failed; the last one stays in force", { error: messageOf(error) });
+    if (this.#waiting !== null) return;
+    this.#waiting = state;
+    this.#firstWaitMs = this.#clock.nowMs() + retryMs;
+    this.#cancel = this.#clock.after(retryMs, () => void this.#buildWaiting());
+  }
+
+  /** Publishes before it returns where no process is needed. */
+  async #build({ files, problems }: SourceState): Promise<void> {
     const startMs = this.#clock.nowMs();
+    this.#isBuilding = true;
+    try {
+      const building = this.#builder.build(files, problems);
+      const build = building instanceof Promise ? await building : building;
+      if (!this.#isClosed) this.#publishChanges(build, files.length, startMs);
+    } finally {
+      this.#isBuilding = false;
+    }
+  }
+
+  #publishChanges(build: BuildResult, files: number, startMs: number): void {
     const last = this.#last;
-    const build = this.#builder.build(files, problems);
     const changed: string[] = [];
     if (build.routing !== last?.routing) {
       changed.push("routing");
@@ -131,29 +164,29 @@ class HeldOffLoop {
       changed.push("problems");
       this.#publish.problems(build.problems);
     }
-    if (build.resources !== last?.resources && this.#publish.resources !== undefined) {
+    if (build.resources !== null && build.resources !== last?.resources) {
       changed.push("resources");
-      this.#publish.resources(build.resources);
+      this.#publish.resources?.(build.resources);
     }
     // Only now: what a consumer failed to take is published again by the next build.
     this.#last = build;
     this.#logger.info("configuration built", {
       changed: changed.length === 0 ? "nothing" : changed.join(","),
       compiled: build.compiled,
-      files: files.length,
+      files,
       ...countsOf(build),
       duration_ms: Math.round((this.#clock.nowMs() - startMs) * 10) / 10,
     });
   }
 }
 
-function countsOf({ resources, routing, endpoints, problems, ignored }: Build): LogFields {
+function countsOf({ resourceCount, routing, endpoints, problems, ignored }: BuildResult): LogFields {
   let routes = 0;
   for (const { hosts } of routing.routeTables.values()) for (const host of hosts) routes += host.routes.length;
   let endpointCount = 0;
   for (const list of endpoints.endpoints.values()) endpointCount += list.length;
   return {
-    resources: resources.length,
+    resources: resourceCount,
     listeners: routing.listeners.length,
     routes,
     clusters: routing.clusters.size,

@@ -16,6 +16,12 @@ export interface StoreUpdate {
   readonly changed: boolean;
 }
 
+/** What is in force; data only. */
+export interface StoreState {
+  readonly lastGood: ReadonlyMap<Key, Resource>;
+  readonly resources: readonly Resource[];
+}
+
 export interface Store {
   /**
    * Takes the whole present state: every file that could be read, in order, and the problems of the source. A file or
@@ -23,19 +29,29 @@ export interface Store {
    * valid YAML. Single writer.
    */
   update(files: ReadonlyMap<string, DecodeResult>, sourceProblems: readonly Problem[]): StoreUpdate;
+  state(): StoreState;
 }
 
-/** An empty store. */
-export function createStore(): Store {
-  return new LastGoodStore();
+/** An empty store, or one that goes on from `state`. */
+export function createStore(state: StoreState = { lastGood: new Map(), resources: [] }): Store {
+  return new LastGoodStore(state);
 }
 
 /** Identity of a resource: `kind/namespace/name`. */
 type Key = string;
 
 class LastGoodStore implements Store {
-  #lastGood: ReadonlyMap<Key, Resource> = new Map();
-  #resources: readonly Resource[] = [];
+  #lastGood: ReadonlyMap<Key, Resource>;
+  #resources: readonly Resource[];
+
+  constructor({ lastGood, resources }: StoreState) {
+    this.#lastGood = lastGood;
+    this.#resources = resources;
+  }
+
+  state(): StoreState {
+    return { lastGood: this.#lastGood, resources: this.#resources };
+  }
 
   update(files: ReadonlyMap<string, DecodeResult>, sourceProblems: readonly Problem[]): StoreUpdate {
     const { good, duplicates } = withoutDuplicates(files);

@@ -42,6 +42,8 @@ export interface DataPlane {
   listeners(): readonly ListenerStatus[];
   clusters(): readonly ClusterStatus[];
   samples(): readonly Sample[];
+  /** Whether requests are in flight on the thread that asks. */
+  isBusy(): boolean;
   /** Stops accepting, lets exchanges finish, closes idle connections; cuts off what is left after `deadlineMs`. */
   drain(deadlineMs: number): Promise<DrainResult>;
   /** Ends everything at once. */
@@ -137,6 +139,10 @@ class NodeDataPlane implements DataPlane {
       this.#listeners.values(),
       this.#clusters.values(),
     );
+  }
+
+  isBusy(): boolean {
+    return this.#stats.exchangesActive > 0;
   }
 
   async drain(deadlineMs: number): Promise<DrainResult> {

@@ -52,6 +52,10 @@ interface DataPlaneParts {
 
 export interface Parts extends DataPlaneParts {
   readonly clock: Clock;
+  /** Stops the thread for some ten milliseconds. */
+  readonly collectGarbage: () => void;
+  /** Private memory of the process. */
+  readonly usedBytes: () => number;
   readonly logger: RootLogger;
   readonly registry: MetricsRegistry;
   readonly metrics: StoredRequestMetrics;
@@ -95,7 +99,9 @@ export async function createParts(options: ServeOptions, deps: ServeDeps): Promi
     const parts = options.concurrency === 1 ? onThisThread(base) : await onWorkers(base);
     registry.addSource(() => parts.dataPlane.samples());
     if (spans !== null) registry.addSource(spans.samples);
-    return { clock, logger, registry, metrics, spans, transport, ...parts };
+    const { collectGarbage } = system;
+    const usedBytes = () => system.readMemory().processUsed;
+    return { clock, collectGarbage, usedBytes, logger, registry, metrics, spans, transport, ...parts };
   } catch (error) {
     await spans?.close();
     throw error;

@@ -17,6 +17,7 @@ import {
   type RootLogger,
 } from "../telemetry/index.ts";
 import type { ListenerStatus, Logger } from "../telemetry/port.ts";
+import { MemoryRelease } from "./memory-release.ts";
 import { ProblemLog, refuseUnreadablePaths } from "./problem-log.ts";
 import { listRoutes, renderRoutes, routeData } from "./route-list.ts";
 import type { ServeOptions } from "./serve-options.ts";
@@ -71,6 +72,7 @@ class Server implements Serving {
   readonly #parts: Parts;
   readonly #configLogger: Logger;
   readonly #onQuit: () => void;
+  readonly #memoryRelease: MemoryRelease;
   admin: AdminOptions;
   #adminServer: AdminServer | null = null;
   #loop: ConfigLoop | null = null;
@@ -91,6 +93,7 @@ class Server implements Serving {
     this.#configLogger = parts.logger.child("config");
     this.#problemLog = new ProblemLog(this.#configLogger);
     this.#onQuit = onQuit;
+    this.#memoryRelease = new MemoryRelease({ ...parts, isBusy: () => parts.dataPlane.isBusy() });
     this.admin = options;
   }
 
@@ -112,6 +115,7 @@ class Server implements Serving {
     this.#cancelLoopWatch = this.#parts.loopWatch?.start() ?? null;
     this.#cancelRetry = this.#parts.clock.every(retryBindMs, () => this.#retryListeners());
     if (this.#options.takeOver && !kernelMigratesConnections()) this.#warnOfResets();
+    this.#memoryRelease.now();
     this.#readiness = { state: "LIVE", reason: "" };
     this.logger.info("serving", { concurrency: this.#options.concurrency });
   }
@@ -173,7 +177,7 @@ class Server implements Serving {
 
   async #drainOnce(deadlineMs: number): Promise<DrainResult> {
     this.#readiness = { state: "DRAINING", reason: "draining: no new connections are taken" };
-    this.#stopConfig();
+    void this.#stopConfig();
     this.logger.info("draining", { deadline_ms: deadlineMs });
     const result = await this.dataPlane.drain(deadlineMs);
     if (result.abandoned > 0) this.logger.warning("drain deadline passed", { abandoned: result.abandoned });
@@ -183,7 +187,7 @@ class Server implements Serving {
   async #stopAll(): Promise<void> {
     this.#readiness = { state: "DRAINING", reason: "stopping" };
     this.#cancelLoopWatch?.();
-    this.#stopConfig();
+    await this.#stopConfig();
     await this.dataPlane.stop();
     await this.#parts.spans?.close();
     await this.#adminServer?.close();
@@ -246,13 +250,15 @@ class Server implements Serving {
     await this.#applied;
   }
 
-  #stopConfig(): void {
+  async #stopConfig(): Promise<void> {
     this.#cancelRetry?.();
+    this.#memoryRelease.stop();
     this.#source?.stop();
-    this.#loop?.close();
+    await this.#loop?.close();
   }
 
   #applyRouting(snapshot: RoutingSnapshot): void {
+    this.#memoryRelease.soon();
     this.#routing = snapshot;
     this.#applied = this.dataPlane.applyRouting(snapshot);
     // `start` waits for the first; later ones have nobody else to tell.
@@ -260,6 +266,7 @@ class Server implements Serving {
   }
 
   #applyEndpoints(snapshot: EndpointSnapshot): void {
+    this.#memoryRelease.soon();
     this.#endpoints = snapshot;
     this.dataPlane.applyEndpoints(snapshot);
   }

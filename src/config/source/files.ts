@@ -10,11 +10,14 @@ import type { Logger } from "../../telemetry/port.ts";
 import { DirectoryWatches } from "./directory-watches.ts";
 import { hasConfigName, listPaths, readText, type SourceFile } from "./read-paths.ts";
 
-/** Everything there is, not what changed. Files that cannot be read are among the problems and not among the files. */
-export type OnFiles = (files: readonly SourceFile[], problems: readonly Problem[]) => void;
+/**
+ * Everything there is, not what changed. Files that cannot be read are among the problems and not among the files. The
+ * next call comes when the promise has settled.
+ */
+export type OnFiles = (files: readonly SourceFile[], problems: readonly Problem[]) => Promise<void>;
 
 export interface FileSource {
-  /** Reads, calls `onChange` once, whatever there is, and watches from then on. Call it once. */
+  /** Reads, waits for `onChange` once, whatever there is, and watches from then on. Call it once. */
   start(): Promise<void>;
   /** Ends all watching; `onChange` is not called any more. */
   stop(): void;
@@ -69,7 +72,8 @@ class WatchedFiles implements FileSource {
     this.#isLooking = true;
     await this.#look();
     if (this.#isStopped) return;
-    this.#publish();
+    await this.#publish();
+    if (this.#isStopped) return;
     this.#cancelPoll = this.#clock.every(pollPeriodMs, () => this.#trigger());
     this.#isLooking = false;
     if (this.#lookAgain) this.#trigger();
@@ -95,7 +99,7 @@ class WatchedFiles implements FileSource {
       while (this.#lookAgain && !this.#isStopped) {
         this.#lookAgain = false;
         const isChanged = await this.#look();
-        if (isChanged && !this.#isStopped) this.#publish();
+        if (isChanged && !this.#isStopped) await this.#publish();
       }
     } catch (error) {
       this.#logger.error("looking for changed files failed", { error: messageOf(error) });
@@ -142,14 +146,14 @@ class WatchedFiles implements FileSource {
     if (!this.#isStopped) this.#watches.want({ path: resolve(path), stamp });
   }
 
-  #publish(): void {
+  async #publish(): Promise<void> {
     const files: SourceFile[] = [];
     const problems = [...this.#problems];
     for (const [path, { content }] of this.#known) {
       if (typeof content === "string") files.push({ path, text: content });
       else problems.push(content);
     }
-    this.#onChange(files, problems);
+    await this.#onChange(files, problems);
   }
 }
 

@@ -165,6 +165,10 @@ class Pool implements WorkerPool {
     ];
   }
 
+  isBusy(): boolean {
+    return false;
+  }
+
   async refresh(): Promise<void> {
     await this.#askAll("report");
   }

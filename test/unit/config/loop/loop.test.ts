@@ -63,6 +63,8 @@ interface Started {
   readonly put: (files: Readonly<Record<string, string>>, problems?: readonly Problem[]) => void;
   /** What was published since the last call. */
   readonly take: () => string[];
+  /** Resolves when so many routings have been published. */
+  readonly next: (routings: number) => Promise<void>;
 }
 
 /** `followed`: somebody works from the resources themselves. */
@@ -72,10 +74,12 @@ function start({ followed = false } = {}): Started {
   const [routings, endpoints, problems]: [RoutingSnapshot[], EndpointSnapshot[], (readonly Problem[])[]] = [[], [], []];
   const published: string[] = [];
   const options = { ...gatewayOptions, holdOffMs: 100, maxHoldOffMs: 1000 };
+  let wake = (): void => undefined;
   const loop = createConfigLoop({ clock, logger: captureLogger(logs) }, options, {
     routing(snapshot) {
       published.push("routing");
       routings.push(snapshot);
+      wake();
     },
     endpoints(snapshot) {
       published.push("endpoints");
@@ -96,11 +100,16 @@ function start({ followed = false } = {}): Started {
     problems,
     logs,
     put: (files, found = []) =>
-      loop.onFiles(
+      void loop.onFiles(
         Object.entries(files).map(([path, text]) => ({ path, text })),
         found,
       ),
     take: () => published.splice(0),
+    next: async (count) => {
+      while (routings.length < count) await new Promise<void>((resolve) => (wake = resolve));
+      // What belongs to the same build is published in the same turn.
+      await new Promise(setImmediate);
+    },
   };
 }
 
@@ -331,19 +340,57 @@ describe("config loop: when it builds", () => {
     assert.equal(clock.nowMs() - startMs, 1000);
   });
 
+  it("takes what came during a build in another process when that is over, and only the newest", async () => {
+    const { put, clock, routings, loop, logs, next } = start();
+    const large = (number: number) => ({ ...version(number), "padding.yaml": `# ${"x".repeat(70_000)}` });
+    const built = () => logs.filter(({ message }) => message === "configuration built").length;
+    try {
+      put(large(0));
+      await next(1);
+      put(large(1));
+      clock.advance(100);
+      for (const number of [2, 3]) {
+        put(large(number));
+        clock.advance(100);
+      }
+      await next(3);
+      assert.equal(built(), 3);
+      const [prefix] = [...routings.at(-1)!.routeTables.values()].flatMap(({ hosts }) =>
+        hosts.flatMap(({ routes }) => routes.map(({ match }) => match.uri)),
+      );
+      assert.deepEqual(prefix, { kind: "prefix", value: "/v3" });
+      assert.equal(clock.pending, 0);
+    } finally {
+      await loop.close();
+    }
+  });
+
+  it("publishes nothing of a build that is under way when it is closed, and calls it no failure", async () => {
+    const { put, take, clock, loop, logs, next } = start();
+    put({ ...version(0), "padding.yaml": `# ${"x".repeat(70_000)}` });
+    await next(1);
+    take();
+    logs.length = 0;
+    put(version(1));
+    clock.advance(100);
+    await loop.close();
+    await new Promise(setImmediate);
+    assert.deepEqual([take(), logs], [[], []]);
+  });
+
   it("forgets a change that is waiting when it is closed", () => {
     const { put, take, clock, loop } = start();
     put(version(0));
     take();
     put(version(1));
-    loop.close();
+    void loop.close();
     put(version(2));
     clock.advance(10_000);
     assert.deepEqual(take(), []);
     assert.equal(clock.pending, 0);
   });
 
-  it("goes on under the last configuration when a consumer throws, and says so", () => {
+  it("goes on under the last configuration when a consumer throws, says so, and tries again", async () => {
     const clock = new FakeClock();
     const logs: LogFields[] = [];
     let isBroken = false;
@@ -361,7 +408,7 @@ describe("config loop: when it builds", () => {
       },
     );
     const put = (files: Record<string, string>): void =>
-      loop.onFiles(
+      void loop.onFiles(
         Object.entries(files).map(([path, text]) => ({ path, text })),
         [],
       );
@@ -369,10 +416,13 @@ describe("config loop: when it builds", () => {
     isBroken = true;
     put(version(1));
     clock.advance(100);
+    await Promise.resolve();
     assert.equal(logs.at(-1)?.["error"], "consumer failed");
     isBroken = false;
-    put(version(1));
-    clock.advance(100);
+    clock.advance(9_999);
+    assert.equal(seen.length, 1);
+    clock.advance(1);
     assert.equal(seen.length, 2);
+    assert.equal(clock.pending, 0);
   });
 });

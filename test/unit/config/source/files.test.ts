@@ -121,6 +121,7 @@ class Watched {
     this.source = createFileSource(paths, { clock: this.clock, logger }, (files, problems) => {
       this.changes.push({ files: listing(files), problems });
       this.#wake();
+      return Promise.resolve();
     });
   }
 

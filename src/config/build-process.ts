@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Entry point of the process of one build: reads the question, writes the answer and ends, and its garbage with it.
+
+import { buffer } from "node:stream/consumers";
+import { deserialize, serialize } from "node:v8";
+import { createBuilder } from "./build.ts";
+import { packState, unpackState, type BuildAnswer, type BuildRequest } from "./build-protocol.ts";
+
+const request = deserialize(await buffer(process.stdin)) as BuildRequest;
+const { files, sourceProblems, options, wantsResources, state } = request;
+const before = unpackState(state);
+const builder = createBuilder(options, before);
+const { resources, routing, endpoints, ...rest } = builder.build(files, sourceProblems);
+const answer: BuildAnswer = {
+  ...rest,
+  resourceCount: resources.length,
+  resources: !wantsResources || resources === before.compiled?.resources ? null : resources,
+  routing: routing === before.compiled?.routing ? null : routing,
+  endpoints: endpoints === before.compiled?.endpoints ? null : endpoints,
+  state: packState(builder.state()),
+};
+process.stdout.end(serialize(answer));
