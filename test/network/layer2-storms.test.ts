@@ -60,7 +60,7 @@ suite("a storm of 50,000 requests a second", () => {
       const sent = await storming.hear((message): message is StormEnd => "sent" in message);
       const after = await node.report();
 
-      assert.ok(sent.sent > 20_000 * seconds, `only ${sent.sent} were sent: no storm`);
+      assert.ok(sent.sent > 10_000 * seconds, `only ${sent.sent} were sent: no storm`);
       const used = (after.cpuMs - before.cpuMs) / 1_000 / sent.seconds;
       assert.ok(used < core, `${used.toFixed(3)} of a core`);
       const grown = after.rssBytes - before.rssBytes;

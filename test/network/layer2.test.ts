@@ -162,7 +162,7 @@ suite("addresses on a real network", () => {
     await node.end();
   });
 
-  test("need the capability NET_RAW, which is said where it is missing", async (t) => {
+  test("need the capability NET_RAW and node:ffi, which is said where they are missing", async (t) => {
     const setpriv = requireTool(t, "setpriv");
     const network = setpriv === null ? null : TestNetwork.open(t);
     if (setpriv === null || network === null) return;
@@ -170,6 +170,10 @@ suite("addresses on a real network", () => {
     const { code, stderr } = await host.attempt(setpriv, "--bounding-set=-net_raw", process.execPath, sendFrames);
     assert.notEqual(code, 0);
     assert.match(stderr, /packet sockets need the capability NET_RAW: run as root/);
+    // And node:ffi.
+    const without = await host.attempt(process.execPath, "--no-experimental-ffi", sendFrames);
+    assert.notEqual(without.code, 0);
+    assert.match(without.stderr, /this Node has no node:ffi; Node 26\.5 or newer has it, unless --no-experimental-ffi/);
   });
 });
 
