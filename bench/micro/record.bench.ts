@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What telemetry costs a request, all of it: the trace it joins or begins, its metric series, its record, and the spans of
-// one in a hundred on their way to a collector. Exit code 1 when that is more than the budget.
+// What telemetry costs a request, all of it: the trace it joins or begins and the header about it, its metric series, its
+// record, and the spans of one in a hundred on their way to a collector. Exit code 1 when that is more than the budget.
 //
 //   node bench/micro/record.bench.ts
 
@@ -14,7 +14,9 @@ import type { DownstreamConnection } from "../../src/proxy/downstream-connection
 import { Endpoint } from "../../src/proxy/endpoint.ts";
 import { Exchange } from "../../src/proxy/exchange.ts";
 import { complete, headLimits } from "../../src/proxy/http1/index.ts";
+import { RandomPool } from "../../src/proxy/random-pool.ts";
 import { ExchangeRecorder } from "../../src/proxy/recorder.ts";
+import { traceHeadersBytes, writeTraceHeaders } from "../../src/proxy/trace-headers.ts";
 import { Tracing } from "../../src/proxy/tracing.ts";
 import { createLogger, createRequestMetrics, MetricsRegistry, startSpanExporter } from "../../src/telemetry/index.ts";
 import type { SpanSink } from "../../src/telemetry/port.ts";
@@ -22,7 +24,8 @@ import { Child, freePort, loadCore } from "../load/processes.ts";
 
 const budgetMicros = 0.5;
 const requests = 300_000;
-const rounds = 2;
+/** The first are those in which the code of sampled requests is compiled. */
+const rounds = 3;
 /** Requests between two turns of the event loop, in which spans leave. */
 const slice = 2_000;
 /** More than a core serves; without a pace the exporter would be asked for a hundred times as many spans. */
@@ -50,7 +53,8 @@ const recorded = await measure("metrics, 1 % of the traces recorded", { sampling
 const all = await measure("metrics, 1 % of the traces exported", { samplingPercent: 1, exports: true });
 const micros = all - loop;
 console.log(`telemetry of one request: ${micros.toFixed(3)} µs`);
-assert.ok(loop < metricsOnly && metricsOnly < passedOn && passedOn < recorded && recorded < all, "work is not free");
+// Neighbours differ by less than a busy machine does.
+assert.ok(loop < passedOn && metricsOnly < recorded && passedOn < all, "work is not free");
 process.exitCode = micros > budgetMicros ? 1 : 0;
 
 interface Work {
@@ -86,9 +90,15 @@ async function measure(name: string, work: Work | null): Promise<number> {
   const tracing =
     samplingPercent === null
       ? null
-      : new Tracing({ spans, samplingPercent }, systemClock, Math.random, (bytes) => void randomFillSync(bytes));
+      : new Tracing(
+          { spans, samplingPercent },
+          systemClock,
+          Math.random,
+          new RandomPool((bytes) => void randomFillSync(bytes)),
+        );
   const recorder = new ExchangeRecorder(metrics, null, tracing, identity);
   const exchanges = Array.from({ length: 64 }, finishedExchange);
+  const out = Buffer.alloc(traceHeadersBytes);
   let best = Infinity;
   for (let round = 0; round < rounds; round++) {
     const before = process.cpuUsage();
@@ -97,7 +107,10 @@ async function measure(name: string, work: Work | null): Promise<number> {
       const exchange = exchanges[done & 63]!;
       exchange.startedMs = done & 1023;
       if (work !== null) {
-        if (tracing !== null) tracing.begin(exchange);
+        if (tracing !== null) {
+          tracing.begin(exchange);
+          writeTraceHeaders(exchange.trace!, out, 0);
+        }
         recorder.record(exchange, 1_024);
       }
       if (done % slice === 0) await wait(Math.max(1, startMs + done / requestsPerMs - performance.now()));

@@ -4,6 +4,7 @@
 
 import { hexValue } from "./http1/bytes.ts";
 import { HeaderId, type RequestHead } from "./http1/index.ts";
+import { highDigit, lowDigit, type RandomPool } from "./random-pool.ts";
 
 export const traceIdDigits = 32;
 export const spanIdDigits = 16;
@@ -11,6 +12,7 @@ export const spanIdDigits = 16;
 export const traceIdAt = 3;
 export const spanIdAt = 36;
 const flagsAt = 53;
+const traceparentName = "traceparent: ";
 const traceparentLength = 55;
 
 /** What the caller wants done with its trace. */
@@ -36,10 +38,15 @@ const ambiguous = -2;
 
 /** One per exchange, made when tracing first needs it and used again with the exchange. */
 export class TraceContext {
-  /** As sent to the upstream, with the id of our call to it. */
-  readonly traceparent: Buffer = Buffer.from(
-    `00-${"0".repeat(traceIdDigits)}-${"0".repeat(spanIdDigits)}-00`,
+  /** The header line as sent to the upstream. */
+  readonly traceparentLine: Buffer = Buffer.from(
+    `${traceparentName}00-${"0".repeat(traceIdDigits)}-${"0".repeat(spanIdDigits)}-00\r\n`,
     "latin1",
+  );
+  /** Its value, with the id of our call to the upstream. */
+  readonly traceparent: Buffer = this.traceparentLine.subarray(
+    traceparentName.length,
+    traceparentName.length + traceparentLength,
   );
   /** Span id of the caller; only with `hasParent`. */
   readonly parentId: Buffer = Buffer.alloc(spanIdDigits);
@@ -198,29 +205,25 @@ export class TraceContext {
   }
 }
 
-/** Makes ids as hexadecimal digits; randomness is drawn for many at once. */
+/** Makes ids as hexadecimal digits. */
 export class TraceIds {
-  readonly #fillRandom: (bytes: Uint8Array) => void;
-  readonly #pool = new Uint8Array(4_096);
-  #used = this.#pool.length;
+  readonly #pool: RandomPool;
 
-  constructor(fillRandom: (bytes: Uint8Array) => void) {
-    this.#fillRandom = fillRandom;
+  constructor(pool: RandomPool) {
+    this.#pool = pool;
   }
 
-  /** Writes an even number of digits, not all of them 0, at `out[at]`. */
+  /** HOT: writes an even number of digits, not all of them 0, at `out[at]`. */
   write(out: Uint8Array, at: number, digits: number): void {
-    const count = digits / 2;
-    if (this.#used + count > this.#pool.length) {
-      this.#fillRandom(this.#pool);
-      this.#used = 0;
-    }
+    const { bytes } = this.#pool;
+    const from = this.#pool.take(digits / 2);
+    const end = from + digits / 2;
     let seen = 0;
-    for (let index = 0; index < count; index++) {
-      const byte = this.#pool[this.#used++]!;
+    for (let index = from; index < end; index++) {
+      const byte = bytes[index]!;
       seen |= byte;
-      out[at++] = hexDigits[byte >> 4]!;
-      out[at++] = hexDigits[byte & 15]!;
+      out[at++] = highDigit[byte]!;
+      out[at++] = lowDigit[byte]!;
     }
     if (seen === 0) out[at - 1] = digit1;
   }

@@ -7,6 +7,7 @@ import type { Clock, Random } from "../core/index.ts";
 import type { SpanRecord, SpanSink } from "../telemetry/port.ts";
 import type { Exchange } from "./exchange.ts";
 import { HeaderId, type RequestHead } from "./http1/index.ts";
+import type { RandomPool } from "./random-pool.ts";
 import { decision, spanIdAt, spanIdDigits, traceIdAt, traceIdDigits, TraceContext, TraceIds } from "./trace-context.ts";
 
 export interface TracingDeps {
@@ -29,17 +30,12 @@ export class Tracing {
   readonly #random: Random;
   readonly #ids: TraceIds;
 
-  constructor(
-    { spans, samplingPercent }: TracingDeps,
-    clock: Clock,
-    random: Random,
-    fillRandom: (bytes: Uint8Array) => void,
-  ) {
+  constructor({ spans, samplingPercent }: TracingDeps, clock: Clock, random: Random, pool: RandomPool) {
     this.#spans = spans;
     this.#samplingPercent = samplingPercent;
     this.#clock = clock;
     this.#random = random;
-    this.#ids = new TraceIds(fillRandom);
+    this.#ids = new TraceIds(pool);
   }
 
   /** HOT: once per request, after its id is made. Joins the request's trace or begins one. */

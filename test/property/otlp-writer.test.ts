@@ -22,7 +22,7 @@ const anyText = fc
   .map((units) => String.fromCharCode(...units));
 const text = fc.oneof(fc.string({ maxLength: 300 }), anyText);
 const id = (digits: number) =>
-  fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: digits, maxLength: digits });
+  fc.uint8Array({ minLength: digits / 2, maxLength: digits / 2 }).map((bytes) => Buffer.from(bytes).toString("hex"));
 const wallMs = fc.integer({ min: 0, max: 2 ** 42 }).chain((ms) => fc.constantFrom(ms, ms + 0.125, ms + 0.999_5));
 
 const record: fc.Arbitrary<SpanRecord> = fc.record({

@@ -7,6 +7,7 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 
 import { complete, headLimits, RequestHeadParser } from "../../src/proxy/http1/index.ts";
+import { RandomPool } from "../../src/proxy/random-pool.ts";
 import { decision, TraceContext, TraceIds } from "../../src/proxy/trace-context.ts";
 import { traceHeadersBytes, writeTraceHeaders } from "../../src/proxy/trace-headers.ts";
 
@@ -56,7 +57,7 @@ test("valid by every grammar, one trace in every form, whatever came before", ()
     fc.property(lines, fc.infiniteStream(fc.integer({ min: 0, max: 255 })), fc.boolean(), (request, bytes, chance) => {
       const wanted = readLines(request);
       if (wanted === null) return;
-      const ids = new TraceIds((pool) => pool.forEach((_, at) => (pool[at] = bytes.next().value ?? 0)));
+      const ids = new TraceIds(new RandomPool((pool) => pool.forEach((_, at) => (pool[at] = bytes.next().value ?? 0))));
       if (!context.hasParent) ids.write(context.traceparent, 3, 32);
       else joined++;
       ids.write(context.traceparent, 36, 16);

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 
 import { complete, headLimits, RequestHeadParser } from "../../../src/proxy/http1/index.ts";
+import { RandomPool } from "../../../src/proxy/random-pool.ts";
 import { decision, TraceContext, TraceIds } from "../../../src/proxy/trace-context.ts";
 import { traceHeadersBytes, writeTraceHeaders } from "../../../src/proxy/trace-headers.ts";
 
@@ -294,7 +295,7 @@ suite("several forms in one request", () => {
 
 test("ids are random digits, and never zeros only", () => {
   let draws = 0;
-  const ids = new TraceIds((bytes) => void bytes.fill(draws++ === 0 ? 0 : 0xa5));
+  const ids = new TraceIds(new RandomPool((bytes) => void bytes.fill(draws++ === 0 ? 0 : 0xa5)));
   const out = Buffer.alloc(32, "-");
   ids.write(out, 0, 32);
   assert.equal(out.toString("latin1"), "1".padStart(32, "0"));
