@@ -87,13 +87,14 @@ function writeWord(into: Uint8Array, at: number, word: number): void {
   into[at + 1] = word & 0xff;
 }
 
-/** RFC 5952; `::ffff:a.b.c.d` as `a.b.c.d`. */
+/** RFC 5952, and as inet_ntop writes it; but `::ffff:a.b.c.d` as `a.b.c.d`. */
 function ipv6Text(bytes: Uint8Array): string {
   const words = Array.from({ length: 8 }, (_, index) => (bytes[index * 2]! << 8) | bytes[index * 2 + 1]!);
   if (words[5] === 0xffff && words.slice(0, 5).every((word) => word === 0)) return bytes.subarray(12, 16).join(".");
   const gap = longestZeros(words);
   const hex = (part: number[]): string => part.map((word) => word.toString(16)).join(":");
   if (gap.length < 2) return hex(words);
+  if (gap.start === 0 && gap.length === 6) return `::${bytes.subarray(12, 16).join(".")}`;
   return `${hex(words.slice(0, gap.start))}::${hex(words.slice(gap.start + gap.length))}`;
 }
 

@@ -222,7 +222,14 @@ export class UringThread {
 
   /** How long to wait: until the loop's next timer, and not at all when there is something to do here or there. */
   #timeoutMs(): number {
-    if (this.#later.length > 0 || this.#bulkQueue.length > 0 || this.#active === 0 || this.ring.ready > 0 || this.ring.overflowing) return 0;
+    if (
+      this.#later.length > 0 ||
+      this.#bulkQueue.length > 0 ||
+      this.#active === 0 ||
+      this.ring.ready > 0 ||
+      this.ring.overflowing
+    )
+      return 0;
     // Node keeps its loop from waiting while immediates are to come. Without ours, the loop tells of everything else.
     const next = (this.#next = setImmediate(this.#turn));
     next.unref();
