@@ -162,6 +162,23 @@ suite("addresses on a real network", () => {
     await node.end();
   });
 
+  test("answer once on a bridge, from its hardware address, and not on its ports", async (t) => {
+    const arping = requireTool(t, "arping");
+    const network = arping === null ? null : TestNetwork.open(t);
+    if (arping === null || network === null) return;
+    const [lan, host, client] = [await network.lan("lan"), await network.host("node"), await network.host("client")];
+    await network.connect(host, lan, { mac: firstMac });
+    await network.connect(client, lan, { addresses: ["10.9.0.99/24"] });
+    await host.ip("link add br0 address 02:00:00:00:00:bb type bridge", "link set br0 up", "link set eth0 master br0");
+    const node = await AnnouncingNode.start(host);
+    await node.set({ ip: vip, interfaces });
+    const { stdout } = await client.attempt(arping, "-c1", "-w2", "-I", "eth0", vip);
+    assert.match(stdout, /\[02:00:00:00:00:BB\]/);
+    assert.match(stdout, /Received 1 response/);
+    assert.deepEqual((await node.report()).status[0]?.interfaces, ["br0"]);
+    await node.end();
+  });
+
   test("need the capability NET_RAW and node:ffi, which is said where they are missing", async (t) => {
     const setpriv = requireTool(t, "setpriv");
     const network = setpriv === null ? null : TestNetwork.open(t);
