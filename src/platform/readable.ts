@@ -2,6 +2,7 @@
 // Waits on Node's event loop until a descriptor of ours is readable: for sockets of kinds that Node does not know.
 
 import type { Libc } from "./libc.ts";
+import { systemError } from "./system-error.ts";
 
 const pollHandle = 8;
 const uvReadable = 1;
@@ -9,7 +10,7 @@ const uvReadable = 1;
 /**
  * Calls back once per turn of the event loop in which the descriptor is readable, or broken. The callback runs as an
  * immediate: it may throw, and promises and ticks that it starts run as after any other. Starts paused. Keeps the process
- * alive while it waits. The descriptor stays the caller's, who closes it after `close`.
+ * alive while it waits. The descriptor stays the caller's, who closes it after `close`. The constructor throws the system's error.
  */
 export class ReadableWatch {
   readonly #libc: Libc;
@@ -23,7 +24,8 @@ export class ReadableWatch {
   constructor(libc: Libc, fd: number, onReadable: () => void) {
     this.#libc = libc;
     this.#handle = new Uint8Array(new ArrayBuffer(Number(libc.uv_handle_size(pollHandle))));
-    libc.uv_poll_init(libc.eventLoop, this.#handle, fd);
+    const result = libc.uv_poll_init(libc.eventLoop, this.#handle, fd);
+    if (result < 0) throw systemError("poll", result);
     const run = (): void => {
       this.#scheduled = false;
       if (this.#active) onReadable();
@@ -39,6 +41,7 @@ export class ReadableWatch {
   resume(): void {
     if (this.#active || this.#closed) return;
     this.#active = true;
+    // Cannot fail: the handle is open, and the loop makes room or ends the process.
     this.#libc.uv_poll_start(this.#handle, uvReadable, this.#callback);
   }
 

@@ -35,6 +35,7 @@ export class Announcer {
   #vips: readonly Vip[] = [];
   #links: ReadonlyMap<number, UsableLink> = new Map();
   #cancel: Cancel | null = null;
+  #armedMs = Number.POSITIVE_INFINITY;
   #spent = 0;
 
   constructor(clock: Clock, random: Random, packets: PacketPort, options: AnnouncerOptions) {
@@ -67,8 +68,17 @@ export class Announcer {
     this.#match(vip);
   }
 
-  /** Once, on one interface. */
-  announce(vip: Vip, link: UsableLink): void {
+  /** Announces once more on one interface after `delayMs`, unless that is due before; not when the address is gone by then. */
+  announceAfter(delayMs: number, vip: Vip, link: UsableLink): void {
+    const round = vip.rounds.get(link.index);
+    if (round === undefined) return;
+    const dueMs = this.#clock.nowMs() + delayMs;
+    if (round.dueMs <= dueMs) return;
+    round.dueMs = dueMs;
+    this.#arm(dueMs);
+  }
+
+  #announce(vip: Vip, link: UsableLink): void {
     this.#spent++;
     if (vip.family === 6) {
       writeUnsolicitedAdvertisement(this.#out, link.mac, vip.bytes);
@@ -108,6 +118,7 @@ export class Announcer {
   #turn(): void {
     this.#cancel?.();
     this.#cancel = null;
+    this.#armedMs = Number.POSITIVE_INFINITY;
     this.#spent = 0;
     const nowMs = this.#clock.nowMs();
     let nextMs = Number.POSITIVE_INFINITY;
@@ -119,8 +130,15 @@ export class Announcer {
         nextMs = Math.min(nextMs, round.dueMs);
       }
     }
-    if (nextMs === Number.POSITIVE_INFINITY) return;
-    this.#cancel = this.#clock.after(Math.max(nextMs - nowMs, nextTurnMs), () => this.#turn());
+    this.#arm(nextMs);
+  }
+
+  /** There is a turn at `dueMs` or before. */
+  #arm(dueMs: number): void {
+    if (dueMs >= this.#armedMs) return;
+    this.#cancel?.();
+    this.#armedMs = dueMs;
+    this.#cancel = this.#clock.after(Math.max(dueMs - this.#clock.nowMs(), nextTurnMs), () => this.#turn());
   }
 
   /** The next probe, or the end of probing. */
@@ -143,7 +161,7 @@ export class Announcer {
   }
 
   #run(vip: Vip, round: Round, nowMs: number): void {
-    this.announce(vip, round.link);
+    this.#announce(vip, round.link);
     if (round.left > 0) round.left--;
     if (round.left > 0) round.dueMs = nowMs + announceIntervalMs;
     else if (this.#options.intervalMs === 0) round.dueMs = Number.POSITIVE_INFINITY;

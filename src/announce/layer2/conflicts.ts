@@ -10,6 +10,11 @@ import type { Vip } from "./vip.ts";
 
 /** DEFEND_INTERVAL of RFC 5227 §1.1. */
 const defendIntervalMs = 10_000;
+/**
+ * Of two nodes of ours between which an address moves, the new one may be heard before the old one knows. It must not be shouted
+ * down: that would cost until its next announcement.
+ */
+const defendDelayMs = 500;
 /** One line and one event in this time for an address, however many frames say it. */
 const reportIntervalMs = 10_000;
 
@@ -25,8 +30,8 @@ export interface Layer2Conflict {
 export interface ConflictDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Announces once more on one interface. */
-  readonly defend: (vip: Vip, link: UsableLink) => void;
+  /** Announces once more on one interface, if the address is still announced after `delayMs`. */
+  readonly defend: (delayMs: number, vip: Vip, link: UsableLink) => void;
   readonly onConflict: (conflict: Layer2Conflict) => void;
 }
 
@@ -57,7 +62,7 @@ export class Conflicts {
     const defends = this.#defends && nowMs - vip.defendedMs >= defendIntervalMs;
     if (defends) {
       vip.defendedMs = nowMs;
-      this.#deps.defend(vip, link);
+      this.#deps.defend(defendDelayMs, vip, link);
     }
     if (defends || nowMs - vip.reportedMs >= reportIntervalMs) {
       this.#report(vip, link, mac, defends ? "defended" : "tolerated", nowMs);

@@ -35,7 +35,7 @@ export interface Layer2Options {
   readonly probeIntervalMs: number;
   /** How long an address that somebody else has is left alone before it is probed again. */
   readonly conflictRetryMs: number;
-  /** Whether to announce once more when somebody else claims an address, at most every ten seconds. */
+  /** Whether to announce once more, half a second after somebody else claimed an address; at most every ten seconds. */
   readonly defend: boolean;
 }
 
@@ -106,7 +106,8 @@ class Layer2Runtime implements Layer2 {
     this.#deps = deps;
     this.#excluded = options.excludedInterfaces.map((pattern) => new RegExp(pattern));
     this.#announcer = new Announcer(clock, random, packets, options);
-    const defend = (vip: Vip, link: UsableLink): void => this.#announcer.announce(vip, link);
+    const defend = (delayMs: number, vip: Vip, link: UsableLink): void =>
+      this.#announcer.announceAfter(delayMs, vip, link);
     const conflicts = new Conflicts({ clock, logger, defend, onConflict }, options.defend, options.conflictRetryMs);
     const limit = new ReplyLimit(Math.floor(random() * 0x1_0000_0000));
     this.#responder = new Responder({ clock, packets, conflicts, limit });

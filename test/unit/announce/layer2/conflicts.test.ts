@@ -114,21 +114,25 @@ suite("an address that another host claims", () => {
     [vip, foreignReply, [golden.gratuitousRequest, golden.gratuitousReply]],
     [vip6, foreignAdvertisement, [golden.unsolicitedAdvertisement]],
   ] as const) {
-    test(`is defended once in ten seconds: ${address}`, () => {
+    test(`is defended half a second later, once in ten seconds: ${address}`, () => {
       const { wire, layer2, clock, conflicts } = openBench();
       layer2.set([{ ip: address, interfaces }]);
       clock.advance(10_000);
       wire.take();
       for (let count = 0; count < 50; count++) wire.receive(frame);
+      clock.advance(499);
+      assert.deepEqual(wire.take(), []);
+      clock.advance(1);
       assert.deepEqual(
         wire.take(),
         defence.map((each) => `2 ${hex(bytes(each))}`),
       );
-      clock.advance(9_999);
+      clock.advance(9_499);
       wire.receive(frame);
+      clock.advance(500);
       assert.deepEqual(wire.take(), []);
-      clock.advance(1);
       wire.receive(frame);
+      clock.advance(500);
       assert.equal(wire.take().length, defence.length);
       assert.deepEqual(
         conflicts.map(({ action }) => action),
@@ -137,8 +141,35 @@ suite("an address that another host claims", () => {
       const counted = layer2.samples().find(({ name }) => name === "naru_layer2_conflicts_total");
       assert.equal(counted?.value, 52);
       assert.equal(layer2.status()[0]?.phase, "announcing");
+      assert.equal(clock.pending, 0);
     });
   }
+
+  test("is not defended against the node that it moves to", () => {
+    const { wire, layer2, clock } = openBench();
+    layer2.set([{ ip: vip, interfaces }]);
+    clock.advance(10_000);
+    wire.take();
+    wire.receive(foreignReply);
+    clock.advance(300);
+    layer2.set([]);
+    clock.advance(10_000);
+    assert.deepEqual(wire.take(), []);
+    assert.equal(clock.pending, 0);
+  });
+
+  test("is not announced later or more often because of a claim while it is announced anyway", () => {
+    const { wire, layer2, clock } = openBench();
+    layer2.set([{ ip: vip, interfaces }]);
+    clock.advance(800);
+    wire.receive(foreignReply);
+    clock.advance(299);
+    assert.equal(wire.take().length, 2);
+    clock.advance(1);
+    assert.equal(wire.take().length, 2);
+    clock.advance(60_000);
+    assert.equal(wire.take().length, 6);
+  });
 
   test("is only reported when that is asked for", () => {
     const { wire, layer2, conflicts } = openBench({ defend: false });
