@@ -14,6 +14,8 @@ const loaders: Readonly<Record<string, () => Promise<RunCommand>>> = {
   validate: async () => (await import("./roles/validate.ts")).runValidate,
   convert: async () => (await import("./roles/convert.ts")).runConvert,
   routes: async () => (await import("./roles/routes.ts")).runRoutes,
+  announce: async () => (await import("./roles/announce.ts")).runAnnounce,
+  vips: async () => (await import("./roles/vips.ts")).runVips,
   version: async () => (await import("./roles/version.ts")).runVersion,
 };
 

@@ -2,27 +2,12 @@
 // Every command and option there is, as data. Nothing here runs: main.ts maps names to the roles that do.
 
 import { defaultTraffic, escapedSlashActions, pathNormalizations, underscoreActions } from "../model/index.ts";
-import type { CommandSpec, OptionSpec, PositionalSpec } from "./command.ts";
+import { announceCommand, vipsCommand } from "./announce-command.ts";
+import type { CommandSpec, OptionSpec } from "./command.ts";
 import { convertCommand } from "./convert-command.ts";
 import { demoCommand } from "./demo-command.ts";
+import { adminBind, filename, help, logFormat, logLevel, paths } from "./shared-options.ts";
 import { transportOptions } from "./transport-options.ts";
-
-const paths: PositionalSpec = {
-  placeholder: "PATH",
-  description: "A YAML or JSON file, or a directory of them; the same as -f",
-  repeatable: true,
-};
-
-const filename: OptionSpec = {
-  kind: "path",
-  name: "filename",
-  short: "f",
-  placeholder: "PATH",
-  repeatable: true,
-  description: "Read resources from this file, or from all .yaml, .yml and .json files in this directory",
-};
-
-const help: OptionSpec = { kind: "flag", name: "help", short: "h", description: "Show this help" };
 
 /** Which proxy we pretend to be: decides what selects us and where short names resolve. */
 const identity: readonly OptionSpec[] = [
@@ -57,14 +42,6 @@ const meshPort: OptionSpec = {
   placeholder: "PORT",
   default: "15001",
   description: "Port that takes requests for services, by Host header; on 127.0.0.1",
-};
-
-const logLevel: OptionSpec = {
-  kind: "choice",
-  name: "log-level",
-  choices: ["trace", "debug", "info", "warning", "error", "off"],
-  default: "info",
-  description: "Least severe messages to log; debug and trace also show stacks of failures",
 };
 
 const pathNormalization: OptionSpec = {
@@ -133,13 +110,7 @@ const serving: readonly OptionSpec[] = [
     default: "15000",
     description: "Admin pages: configuration, clusters, statistics, log levels",
   },
-  {
-    kind: "text",
-    name: "admin-bind",
-    placeholder: "HOST",
-    default: "127.0.0.1",
-    description: "Address of the admin pages; they can change and reveal things, so keep them local",
-  },
+  adminBind,
   {
     kind: "port",
     name: "status-port",
@@ -182,13 +153,7 @@ const serving: readonly OptionSpec[] = [
     description: "How many of the requests are traced that come without a decision about it; 0 to 100",
   },
   logLevel,
-  {
-    kind: "choice",
-    name: "log-format",
-    choices: ["text", "json"],
-    default: "text",
-    description: "Format of the log on stderr",
-  },
+  logFormat,
   {
     kind: "seconds",
     name: "drain-seconds",
@@ -379,8 +344,10 @@ export const commandTable: readonly CommandSpec[] = [
   up,
   demoCommand,
   gateway,
+  announceCommand,
   validate,
   routes,
+  vipsCommand,
   convertCommand(filename, help),
   version,
   helpCommand,

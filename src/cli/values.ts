@@ -38,11 +38,11 @@ function parseTarget(text: string): BindAddress | null {
 }
 
 /** `--labels a=b,c=d`, repeatable. An empty value is a label with an empty value, as in Kubernetes. */
-export function parseLabels(values: OptionValues): Labels {
+export function parseLabels(values: OptionValues, option = "labels"): Labels {
   const labels: Record<string, string> = {};
-  for (const pair of values.list("labels").flatMap((text) => text.split(","))) {
+  for (const pair of values.list(option).flatMap((text) => text.split(","))) {
     const equals = pair.indexOf("=");
-    if (equals <= 0) throw usageError(`--labels ${pair}: must look like istio=ingressgateway`, values.commandName);
+    if (equals <= 0) throw usageError(`--${option} ${pair}: must look like istio=ingressgateway`, values.commandName);
     labels[pair.slice(0, equals).trim()] = pair.slice(equals + 1).trim();
   }
   return labels;

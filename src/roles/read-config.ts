@@ -2,15 +2,27 @@
 // The configuration as `validate` and `routes` look at it: once, from files, for a gateway and the mesh at the same time.
 
 import { parsePaths, type OptionValues } from "../cli/index.ts";
-import { checkConfig, type CheckedConfig } from "../config/index.ts";
-import type { Problem, Severity } from "../model/index.ts";
+import { checkConfig, type CheckedConfig, type CompileOptions } from "../config/index.ts";
+import { unknownWorkload, type Problem, type Severity } from "../model/index.ts";
 import { identityFrom } from "./identity.ts";
+
+/** For who looks at the resources and not at routes: a process that no Gateway selects. */
+export const noRoutes: CompileOptions = {
+  identity: { workload: unknownWorkload, labels: {}, namespace: "default", clusterDomain: "cluster.local" },
+  gateway: false,
+  mesh: null,
+};
 
 /** Reads and compiles what -f and the positional paths name. */
 export async function readConfig(values: OptionValues): Promise<CheckedConfig> {
   // The mesh listener is never opened here: address and port only fill its place.
   const mesh = { bind: "127.0.0.1", port: 15_001 };
   return await checkConfig(parsePaths(values), { identity: identityFrom(values), gateway: true, mesh });
+}
+
+/** The same, without the routes. */
+export async function readResources(values: OptionValues): Promise<Pick<CheckedConfig, "resources" | "problems">> {
+  return await checkConfig(parsePaths(values), noRoutes);
 }
 
 /** How many problems there are of each severity. */

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// `naru announce`: the life of an announcing process: start, say so, wait for a reason to stop, hand over, exit code.
+
+import { exitCodes, type CommandContext, type OptionValues } from "../cli/index.ts";
+import { systemClock } from "../core/index.ts";
+import { createAdminServer, createLogger, MetricsRegistry } from "../telemetry/index.ts";
+import { announceOptionsFrom } from "./announce/announce-options.ts";
+import { announcingDump, liveVips } from "./announce/announcer-views.ts";
+import { Announcer } from "./announce/announcer.ts";
+import { renderLiveVips } from "./announce/live-vips.ts";
+import { awaitEnd, isOrderly } from "./stop-reason.ts";
+import { versionInfo } from "./version.ts";
+
+/** The command. */
+export async function runAnnounce(values: OptionValues, context: CommandContext): Promise<number> {
+  const options = announceOptionsFrom(values);
+  const { terminal } = context;
+  const { logLevel: level, logFormat: format, node } = options;
+  const clock = systemClock;
+  const write = (line: string) => terminal.err(`${line}\n`);
+  const logger = createLogger({ level, format, colour: terminal.errColour, write, clock });
+  const registry = new MetricsRegistry();
+  const { promise: quitRequested, resolve: quit } = Promise.withResolvers<void>();
+  const announcer = new Announcer({ clock, random: Math.random, logger, registry }, options);
+  const live = () => liveVips(announcer, node);
+  const admin = createAdminServer(
+    {
+      clock,
+      logger,
+      registry,
+      version: versionInfo().version,
+      readiness: () => announcer.readiness(),
+      refresh: null,
+      quit,
+      vips: { text: () => renderLiveVips(live(), null), data: live },
+      announcing: () => announcingDump(announcer),
+    },
+    options,
+  );
+  const control = context.takeControl();
+  control.onReopen(() => announcer.group.reloadKeys());
+  // First, so that whoever probes hears that we are not ready yet instead of nothing.
+  await admin.listen();
+  try {
+    await announcer.start();
+    const isAlone = options.heartbeats === null;
+    logger.info("announcing", { node, alone: isAlone, services: announcer.state().decision?.services.length });
+    const reason = await awaitEnd(control, quitRequested, logger);
+    // An orchestrator that says SIGTERM restarts us, as a rule; a person who says stop means it.
+    await announcer.stopGracefully(reason !== "quit" && reason.kind === "signal" && reason.signal === "SIGTERM");
+    return isOrderly(reason) ? exitCodes.ok : exitCodes.failure;
+  } finally {
+    await admin.close();
+  }
+}
