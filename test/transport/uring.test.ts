@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once, type EventEmitter } from "node:events";
-import { connect, type Socket } from "node:net";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
@@ -75,8 +75,8 @@ for (const [how, end] of Object.entries(ends)) {
     const exited = ended(worker, "exit");
     end(worker);
     await exited;
-    // Five connections, the listener and the ring.
-    assert.equal(closeLeftFiles(ledger), 7);
+    // Five connections, both ends of the thread's own, the listener and the ring.
+    assert.equal(closeLeftFiles(ledger), 9);
     await Promise.all(closed);
     const late = connect(port, "127.0.0.1");
     await ended(late, "close");
@@ -127,6 +127,75 @@ test("with one buffer for all, everybody is served", async (t) => {
       assert.ok(Buffer.concat(parts).equals(sent), `client ${index} got back what it sent`);
     });
     await Promise.all(all);
+    await listener.close();
+    await listener.ended;
+  });
+});
+
+test("bodies that all arrive at once wait for a buffer in turn", async (t) => {
+  await withTransport(t, 1, async (transport) => {
+    const body = Buffer.alloc(300_000, "body");
+    const sockets: Socket[] = [];
+    const server = createServer((socket) => {
+      sockets.push(socket.on("error", () => undefined));
+      if (sockets.length === 40) for (const each of sockets) each.end(body);
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const all = Array.from({ length: 40 }, async () => {
+      const parts: Buffer[] = [];
+      const { promise, resolve } = Promise.withResolvers<Error | null>();
+      const connection = transport.connect(
+        { host: "127.0.0.1", port },
+        {
+          onConnect: () => undefined,
+          onData: (bytes, from, to) => parts.push(Buffer.from(bytes.subarray(from, to))),
+          onDrain: () => undefined,
+          onEnd: () => connection.close(),
+          onClose: resolve,
+        },
+      );
+      assert.equal(await promise, null);
+      assert.ok(Buffer.concat(parts).equals(body));
+    });
+    await Promise.all(all);
+    server.close();
+  });
+});
+
+test("promises and timers have their turn although the ring has nothing to wait for", async (t) => {
+  await withTransport(t, 1 << 20, async (transport) => {
+    const listener = await transport.listen(
+      { host: "127.0.0.1", port: 0, backlog: 128, reusePort: false, onAcceptError: (error) => assert.fail(error) },
+      echo,
+    );
+    let rounds = 0;
+    const promiseAfter = Promise.withResolvers<number>();
+    const timerAfter = Promise.withResolvers<number>();
+    const connection = transport.connect(
+      { host: "127.0.0.1", port: listener.port },
+      {
+        onConnect: () => send(),
+        onData() {
+          if (rounds++ === 100) {
+            void Promise.resolve().then(() => promiseAfter.resolve(rounds));
+            setTimeout(() => timerAfter.resolve(rounds), 1);
+          }
+          send();
+        },
+        onDrain: () => undefined,
+        onEnd: () => undefined,
+        onClose: () => undefined,
+      },
+    );
+    const send = (): void => {
+      connection.reserve(1);
+      connection.send(1);
+    };
+    const [promise, timer] = await Promise.all([promiseAfter.promise, timerAfter.promise]);
+    // A round trip takes some 10 µs, so this is many times what they may wait.
+    assert.ok(promise < 5_000 && timer < 5_000, `after ${promise} and ${timer} rounds`);
+    connection.destroy(false);
     await listener.close();
     await listener.ended;
   });

@@ -31,7 +31,20 @@ parentPort!.on("message", (how: "exit" | "throw" | "spin") => {
   if (how === "throw") throw new Error("told to");
   for (;;);
 });
-parentPort!.postMessage(listener.port);
+// An outgoing connection is a file too.
+const own = transport.connect(
+  { host: "127.0.0.1", port: listener.port },
+  {
+    onConnect() {
+      own.reserve(1);
+      own.send(1);
+    },
+    onData: () => parentPort!.postMessage(listener.port),
+    onDrain: () => undefined,
+    onEnd: () => undefined,
+    onClose: () => undefined,
+  },
+);
 
 function echoOf(connection: Connection): ConnectionHandler {
   return {

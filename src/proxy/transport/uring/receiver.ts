@@ -122,8 +122,7 @@ export class Receiver {
       if (this.paused || this.#held !== null) this.#hold(buffers.bytes, from, from + length);
       else this.#events.onBytes(buffers.bytes, from, from + length);
     }
-    check?.gives(buffers, buffer);
-    buffers.give(buffer);
+    this.#slot.thread.giveBack(buffers, buffer);
   }
 
   /** Bodies fill small buffers to the brim; whoever sends none for a while is received from as it comes again. */

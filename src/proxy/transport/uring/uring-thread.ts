@@ -147,6 +147,12 @@ export class UringThread {
     this.#schedule();
   }
 
+  /** A buffer that was received into has been read. */
+  giveBack(buffers: ReceiveBuffers, buffer: number): void {
+    this.check?.gives(buffers, buffer);
+    buffers.give(buffer);
+  }
+
   /** There was no small buffer: more are needed from now on. */
   onStarved(): void {
     this.#starved = true;
