@@ -11,7 +11,6 @@ const at = {
   source: 6,
   type: 12,
   hardwareType: 14,
-  protocolType: 16,
   lengths: 18,
   operation: 20,
   senderMac: 22,
@@ -19,7 +18,9 @@ const at = {
   targetMac: 32,
   targetIp: 38,
 } as const;
-const ethernetAndIpv4 = [0x00, 0x01, 0x08, 0x00, 6, 4] as const;
+/** Hardware type 1 and protocol type 0x0800; lengths of addresses of 6 and 4 bytes. */
+const ethernetAndIpv4 = 0x0001_0800;
+const addressLengths = 0x0604;
 const etherType = 0x0806;
 const noMac = new Uint8Array(macBytes);
 
@@ -37,7 +38,8 @@ export class ArpFrame {
    */
   read(bytes: Uint8Array, length: number): boolean {
     if (length < arpFrameBytes || read16(bytes, at.type) !== etherType) return false;
-    for (const [index, byte] of ethernetAndIpv4.entries()) if (bytes[at.hardwareType + index] !== byte) return false;
+    if (read32(bytes, at.hardwareType) !== ethernetAndIpv4 || read16(bytes, at.lengths) !== addressLengths)
+      return false;
     this.operation = read16(bytes, at.operation);
     if (this.operation !== arpOperation.request && this.operation !== arpOperation.reply) return false;
     if (!isUnicastMac(bytes, at.senderMac)) return false;
@@ -87,7 +89,8 @@ function write(
   into.set(destination, at.destination);
   into.set(mac, at.source);
   write16(into, at.type, etherType);
-  into.set(ethernetAndIpv4, at.hardwareType);
+  write32(into, at.hardwareType, ethernetAndIpv4);
+  write16(into, at.lengths, addressLengths);
   write16(into, at.operation, operation);
   into.set(mac, at.senderMac);
   write32(into, at.senderIp, senderIp);
