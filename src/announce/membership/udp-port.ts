@@ -27,7 +27,7 @@ export interface MulticastInterface {
 export interface UdpPortOptions {
   /** To listen on; its family is that of all sockets. Multicast needs `0.0.0.0` or `::`. */
   readonly host: string;
-  /** Also the port that multicast goes to. 0 = any, without multicast. */
+  /** Also the port that multicast goes to, so the same on all nodes. 0 = any. */
   readonly port: number;
   readonly multicast: boolean;
   /** By name or address; names are looked up now and then. */
@@ -42,7 +42,7 @@ export interface UdpPortDeps {
 }
 
 export interface UdpPort extends HeartbeatPort {
-  /** Which interfaces to send multicast from and to hear it on; each with an address of the family. */
+  /** Which interfaces to send multicast from and to hear it on; those without an address of the family are left out. */
   setInterfaces(interfaces: readonly MulticastInterface[]): void;
   /** The port it listens on; 0 before it does. */
   readonly localPort: number;
@@ -71,6 +71,7 @@ class DatagramPort implements UdpPort {
   readonly #failures = new Map<string, string>();
   #onError: (error: unknown) => void = () => undefined;
   #cancelLookups: Cancel = () => undefined;
+  #isClosed = false;
 
   constructor(deps: UdpPortDeps, options: UdpPortOptions) {
     this.#deps = deps;
@@ -91,11 +92,15 @@ class DatagramPort implements UdpPort {
     const socket = this.#createSocket();
     socket.bind(port, host);
     await once(socket, "listening");
+    if (this.#isClosed) {
+      socket.close();
+      return;
+    }
     socket.on("error", onError);
     socket.on("message", (bytes: Buffer, { address }: RemoteInfo) => receive(bytes, address));
     this.#socket = socket;
-    this.#reconcile();
     void this.#lookUp();
+    await Promise.all(this.#reconcile());
     if (peers.length > 0) this.#cancelLookups = this.#deps.clock.every(lookupEveryMs, () => void this.#lookUp());
   }
 
@@ -107,11 +112,12 @@ class DatagramPort implements UdpPort {
       for (const address of this.#targets.get(host) ?? []) this.#socket?.send(bytes, port, address, failed);
     }
     for (const { socket, isReady } of this.#senders.values()) {
-      if (isReady) socket.send(bytes, this.#options.port, groups[this.#family], failed);
+      if (isReady) socket.send(bytes, this.localPort, groups[this.#family], failed);
     }
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#cancelLookups();
     for (const { socket } of this.#senders.values()) socket.close();
     this.#senders.clear();
@@ -121,15 +127,17 @@ class DatagramPort implements UdpPort {
 
   setInterfaces(interfaces: readonly MulticastInterface[]): void {
     this.#interfaces = interfaces;
-    this.#reconcile();
+    // Each reports its own failure.
+    void Promise.all(this.#reconcile());
   }
 
   #createSocket(): Socket {
     return createSocket(this.#family === 4 ? "udp4" : "udp6");
   }
 
-  #reconcile(): void {
-    if (this.#socket === null || !this.#options.multicast) return;
+  /** Resolve when what is new can be sent from. */
+  #reconcile(): readonly Promise<void>[] {
+    if (this.#socket === null || !this.#options.multicast) return [];
     const wanted = new Map<string, { readonly memberOf: string; readonly from: string }>();
     for (const { name, addresses } of this.#interfaces) {
       const own = addresses.find(({ family, usable }) => usable && family === this.#family)?.address;
@@ -139,25 +147,29 @@ class DatagramPort implements UdpPort {
       wanted.set(`${name} ${memberOf}`, { memberOf, from: this.#family === 4 ? own : "::" });
     }
     for (const [key, sender] of this.#senders) if (!wanted.has(key)) this.#remove(key, sender);
-    for (const [key, { memberOf, from }] of wanted) if (!this.#senders.has(key)) this.#add(key, memberOf, from);
+    const added = [...wanted].filter(([key]) => !this.#senders.has(key));
+    return added.map(([key, { memberOf, from }]) => this.#add(key, memberOf, from));
   }
 
-  #add(key: string, memberOf: string, from: string): void {
+  async #add(key: string, memberOf: string, from: string): Promise<void> {
     const sender: Sender = { socket: this.#createSocket(), memberOf, isReady: false };
     this.#senders.set(key, sender);
     const { socket } = sender;
-    socket.on("error", this.#onError);
-    socket.bind(0, from, () => {
-      try {
-        socket.setMulticastInterface(memberOf);
-        socket.setMulticastTTL(1);
-        this.#socket?.addMembership(groups[this.#family], memberOf);
-        sender.isReady = true;
-      } catch (error) {
-        // The interface went meanwhile, or has no multicast; it is tried again when it changes.
-        this.#onError(error);
-      }
-    });
+    try {
+      socket.bind(0, from);
+      // It may be closed before.
+      await Promise.race([once(socket, "listening"), once(socket, "close")]);
+      if (this.#senders.get(key) !== sender) return;
+      socket.on("error", this.#onError);
+      socket.setMulticastInterface(memberOf);
+      socket.setMulticastTTL(1);
+      this.#socket?.addMembership(groups[this.#family], memberOf);
+      sender.isReady = true;
+    } catch (error) {
+      // The interface went meanwhile, or has no multicast.
+      this.#onError(error);
+      if (this.#senders.get(key) === sender) this.#remove(key, sender);
+    }
   }
 
   #remove(key: string, { socket, memberOf, isReady }: Sender): void {

@@ -249,6 +249,11 @@ test("a process that stood still gives up what others took over, and waits befor
   const [a, b] = cluster.nodes;
   const had = a!.announced.size;
   await cluster.freeze(a!, 3_000);
+  // It knows that it was away, and not they.
+  assert.deepEqual(
+    a!.membership.members().map(({ node }) => node),
+    ["b"],
+  );
   assert.equal(b!.announced.size, cluster.addresses.length);
   let bothMs = 0;
   await cluster.pass(5_000, () => {
