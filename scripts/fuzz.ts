@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compares the HTTP/1.1 codec with Node's parser on random messages, and answers to ARP and neighbor discovery with a second
-// reading of the RFCs on random frames, until a difference is found or the time is over.
+// reading of the RFCs on random frames, and reads heartbeats that were damaged, until a difference is found or the time is
+// over.
 //
 //   npm run fuzz -- [--seconds N] [--seed N]
 //
 // Without --seconds it never ends. A difference is printed in its smallest form, with the seed that finds it again, and
-// the exit code is 1. What was found becomes a case in test/property/http1-cases.ts, or one of test/unit/announce/layer2.
+// the exit code is 1. What was found becomes a case in test/property/http1-cases.ts, or one of test/unit/announce.
 
 import { parseArgs } from "node:util";
 
 import * as fc from "fast-check";
 
+import { damagedHeartbeats, intactHeartbeats } from "../test/property/heartbeat-properties.ts";
 import { compareRequest, compareResponse } from "../test/property/http1-comparison.ts";
 import { cuts, edited, edits, request, response } from "../test/property/http1-messages.ts";
 import { compareFrame } from "../test/property/layer2-comparison.ts";
@@ -34,6 +36,8 @@ const properties = {
   frames: fc.asyncProperty(frames, async (frame) => {
     if (compareFrame(frame)) taken++;
   }),
+  intactHeartbeats,
+  damagedHeartbeats,
 };
 
 const startMs = performance.now();

@@ -9,7 +9,8 @@ import { encodeHeartbeat, maxHeartbeatBytes, readHeartbeat } from "../../src/ann
 import { testKey } from "../unit/announce/membership/cluster.ts";
 import { anyHeartbeat } from "../unit/announce/membership/heartbeats.ts";
 
-export const everyHeartbeatReturns: fc.IProperty<[unknown]> = fc.property(anyHeartbeat, (beat) => {
+/** What is sent is what arrives. */
+export const intactHeartbeats: fc.IProperty<[unknown]> = fc.property(anyHeartbeat, (beat) => {
   const bytes = encodeHeartbeat(beat, testKey);
   assert.ok(bytes.length <= maxHeartbeatBytes, `${bytes.length} bytes`);
   assert.deepEqual(readHeartbeat(bytes, [testKey]), beat);
@@ -18,7 +19,7 @@ export const everyHeartbeatReturns: fc.IProperty<[unknown]> = fc.property(anyHea
 const edit = fc.record({ at: fc.nat(1_200), remove: fc.nat(3), insert: fc.uint8Array({ maxLength: 3 }) });
 
 /** Heartbeats that were edited and signed anew, as by a node that has the key and a bug. */
-export const anyBytesAreRead: fc.IProperty<[unknown, unknown]> = fc.property(
+export const damagedHeartbeats: fc.IProperty<[unknown, unknown]> = fc.property(
   anyHeartbeat,
   fc.array(edit, { maxLength: 3 }),
   (beat, edits) => {
