@@ -22,10 +22,14 @@ export interface PeerCounters {
   receivedPrefixes: number;
   /** UPDATEs whose routes count as withdrawn (RFC 7606). */
   malformedUpdates: number;
+  /** Changes of its BFD session to Up and to Down. */
+  bfdUps: number;
+  bfdDowns: number;
 }
 
 export function createPeerCounters(): PeerCounters {
-  return { sent: noMessages(), received: noMessages(), receivedPrefixes: 0, malformedUpdates: 0 };
+  const noEvents = { receivedPrefixes: 0, malformedUpdates: 0, bfdUps: 0, bfdDowns: 0 };
+  return { sent: noMessages(), received: noMessages(), ...noEvents };
 }
 
 function noMessages(): MessageCounts {
@@ -111,16 +115,48 @@ const metrics: readonly (readonly [string, Sample["type"], string, Read])[] = [
   ],
 ];
 
-/** Of all peers, labelled `peer="address:port"`. */
-export function bgpSamples(
-  peers: readonly { readonly status: BgpPeerStatus; readonly counters: PeerCounters }[],
-): Sample[] {
-  return metrics.flatMap(([name, type, help, read]) =>
+const bfdMetrics: readonly (readonly [string, Sample["type"], string, (peer: CountedPeer) => number])[] = [
+  ["metallb_bfd_session_up", "gauge", "1 while the BFD session is Up", ({ status }) => Number(status.bfd === "Up")],
+  [
+    "metallb_bfd_control_packet_input",
+    "counter",
+    "BFD control packets received",
+    ({ bfdPackets }) => bfdPackets?.received ?? 0,
+  ],
+  [
+    "metallb_bfd_control_packet_output",
+    "counter",
+    "BFD control packets sent",
+    ({ bfdPackets }) => bfdPackets?.sent ?? 0,
+  ],
+  ["metallb_bfd_session_up_events", "counter", "Times the BFD session came up", ({ counters }) => counters.bfdUps],
+  [
+    "metallb_bfd_session_down_events",
+    "counter",
+    "Times the BFD session went down",
+    ({ counters }) => counters.bfdDowns,
+  ],
+];
+
+export interface CountedPeer {
+  readonly status: BgpPeerStatus;
+  readonly counters: PeerCounters;
+  readonly bfdPackets: { readonly sent: number; readonly received: number } | null;
+}
+
+/** Of all peers, labelled `peer="address:port"` as MetalLB does, of BFD without a port. */
+export function bgpSamples(peers: readonly CountedPeer[]): Sample[] {
+  const ofBgp = metrics.flatMap(([name, type, help, read]) =>
     peers.map(({ status, counters }): Sample => {
       const labels = { peer: formatHostPort(status.address, status.port) };
       return { name, help, type, labels, value: read(status, counters) };
     }),
   );
+  const withBfd = peers.filter(({ status }) => status.bfd !== null);
+  const ofBfd = bfdMetrics.flatMap(([name, type, help, read]) =>
+    withBfd.map((peer): Sample => ({ name, help, type, labels: { peer: peer.status.address }, value: read(peer) })),
+  );
+  return [...ofBgp, ...ofBfd];
 }
 
 function isUp({ state }: BgpPeerStatus): boolean {

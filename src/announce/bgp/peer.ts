@@ -8,9 +8,12 @@ import { formatHostPort, messageOf, type Cancel, type Clock, type Random } from 
 import type { TcpGuards } from "../../platform/index.ts";
 import type { Logger } from "../../telemetry/port.ts";
 import type { BgpRoute } from "../decide-bgp.ts";
+import type { BfdEndpoint, BfdHandle } from "./bfd/bfd-endpoint.ts";
+import type { BfdState } from "./bfd/packet.ts";
 import { PeerConnection } from "./connection.ts";
 import { countMessage, createPeerCounters, type PeerCounters } from "./counters.ts";
-import type { Notification } from "./messages/errors.ts";
+import { cease, type Notification } from "./messages/errors.ts";
+import { ceaseWith } from "./messages/notification.ts";
 import { addressText } from "./messages/prefixes.ts";
 import type { Family } from "./messages/protocol.ts";
 import { encodeEndOfRib, type UpdateMessage } from "./messages/update.ts";
@@ -27,6 +30,7 @@ export interface PeerDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly transport: BgpTransport;
+  readonly bfd: BfdEndpoint;
   readonly addresses: () => NodeAddresses;
   /** This node's name. */
   readonly node: string;
@@ -50,6 +54,7 @@ export class Peer {
   /** null = not decided yet: nothing is said, so that a peer with graceful restart keeps what it has. */
   #routes: readonly BgpRoute[] | null;
   #context: RouteContext | null = null;
+  #bfd: BfdHandle | null = null;
   #sinceWallMs: number;
   #lastError: string | null = null;
   /** What was logged last, so that a peer that is away is no stream of lines. */
@@ -73,6 +78,11 @@ export class Peer {
   }
 
   start(): void {
+    const { bfd, address, sourceAddress, ebgpMultiHop } = this.config;
+    if (bfd !== null) {
+      const times = { address, sourceAddress, multiHop: ebgpMultiHop, times: bfd };
+      this.#bfd = this.#deps.bfd.open(times, (state, failed) => this.#bfdChanged(state, failed));
+    }
     this.#tell({ kind: "start" });
   }
 
@@ -95,11 +105,6 @@ export class Peer {
     else socket.destroy();
   }
 
-  /** Ends the session as failed, e.g. because BFD found the peer dead. */
-  reset(notification: Notification, reason: string): void {
-    this.#tell({ kind: "reset", notification, reason });
-  }
-
   /**
    * Withdraws what was announced and says `notification`; null = not a word, for a peer that keeps our routes. Resolves
    * when all sockets are closed.
@@ -109,8 +114,14 @@ export class Peer {
       this.#routes = [];
       this.#announce();
     }
+    this.#bfd?.stop();
     this.#tell({ kind: "stop", notification });
     await Promise.all(this.#leaving);
+  }
+
+  /** Control packets of BFD. */
+  get bfdPackets(): { readonly sent: number; readonly received: number } | null {
+    return this.#bfd;
   }
 
   /** Whether it keeps our routes when the session ends without a word. */
@@ -118,7 +129,7 @@ export class Peer {
     return this.#session.agreement?.gracefulRestart != null;
   }
 
-  status(bfd: BgpPeerStatus["bfd"]): BgpPeerStatus {
+  status(): BgpPeerStatus {
     const { name, address, port } = this.config;
     const { agreement } = this.#session;
     return {
@@ -132,7 +143,7 @@ export class Peer {
       pendingPrefixes: Math.max(0, (this.#routes?.length ?? 0) - this.#known.size),
       receivedPrefixes: this.counters.receivedPrefixes,
       agreed: agreement && agreedStatus(agreement),
-      bfd,
+      bfd: this.#bfd?.state ?? null,
     };
   }
 
@@ -271,6 +282,14 @@ export class Peer {
   #announce(): void {
     if (this.#context === null || this.#routes === null) return;
     this.#tell({ kind: "advertise", messages: this.#known.update(this.#routes, this.#context) });
+  }
+
+  #bfdChanged(state: BfdState, failed: boolean): void {
+    this.#deps.logger.info("BFD session changed", { ...this.#names(), state, failed });
+    if (state === "Up") this.counters.bfdUps++;
+    if (state !== "Down") return;
+    this.counters.bfdDowns++;
+    if (failed) this.#tell({ kind: "reset", notification: ceaseWith(cease.bfdDown), reason: "BFD session is down" });
   }
 
   #count({ announced, malformed }: UpdateMessage): void {

@@ -7,6 +7,7 @@ import { messageOf, type Clock, type Random } from "../../core/index.ts";
 import type { TcpGuards } from "../../platform/index.ts";
 import type { Logger, SampleSource } from "../../telemetry/port.ts";
 import type { BgpRoute } from "../decide-bgp.ts";
+import { BfdEndpoint } from "./bfd/bfd-endpoint.ts";
 import { bgpSamples } from "./counters.ts";
 import { cease, type Notification } from "./messages/errors.ts";
 import { ceaseWith, ceaseWithText } from "./messages/notification.ts";
@@ -62,6 +63,7 @@ class Speaker implements BgpSpeaker {
   readonly #deps: BgpSpeakerDeps;
   readonly #options: BgpSpeakerOptions;
   readonly #peers = new Map<string, Peer>();
+  readonly #bfd: BfdEndpoint;
   readonly #leaving = new Set<Promise<void>>();
   /** By the address they are bound to. */
   readonly #listeners = new Map<string, BgpListener>();
@@ -72,6 +74,9 @@ class Speaker implements BgpSpeaker {
   constructor(deps: BgpSpeakerDeps, options: BgpSpeakerOptions) {
     this.#deps = deps;
     this.#options = options;
+    const { clock, random, logger, transport } = deps;
+    const onError = (error: Error): void => logger.error("BFD cannot send or receive", { error: error.message });
+    this.#bfd = new BfdEndpoint({ clock, random, transport: transport.bfd, onError });
   }
 
   setPeers(configs: readonly BgpPeerConfig[]): void {
@@ -93,11 +98,16 @@ class Speaker implements BgpSpeaker {
   }
 
   status(): readonly BgpPeerStatus[] {
-    return [...this.#peers.values()].map((peer) => peer.status(null));
+    return [...this.#peers.values()].map((peer) => peer.status());
   }
 
   readonly samples: SampleSource = () =>
-    bgpSamples([...this.#peers.values()].map((peer) => ({ status: peer.status(null), counters: peer.counters })));
+    bgpSamples(
+      [...this.#peers.values()].map((peer) => {
+        const { counters, bfdPackets } = peer;
+        return { status: peer.status(), counters, bfdPackets };
+      }),
+    );
 
   get ports(): readonly number[] {
     return [...this.#listeners.values()].map((listener) => listener.port);
@@ -115,7 +125,7 @@ class Speaker implements BgpSpeaker {
   #add(config: BgpPeerConfig): void {
     const { node, restartTimeSeconds } = this.#options;
     const routes = this.#routes && (this.#routes.get(config.name) ?? []);
-    const peer = new Peer({ ...this.#deps, node, restartTimeSeconds }, config, routes);
+    const peer = new Peer({ ...this.#deps, bfd: this.#bfd, node, restartTimeSeconds }, config, routes);
     this.#peers.set(config.name, peer);
     this.#setPassword(config.address, config.password);
     peer.start();

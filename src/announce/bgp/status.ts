@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the speaker shows of a peer.
 
+import type { BfdState } from "./bfd/packet.ts";
 import type { Family } from "./messages/protocol.ts";
 import type { SessionState } from "./session/events.ts";
 
@@ -29,5 +30,5 @@ export interface BgpPeerStatus {
     readonly gracefulRestart: boolean;
   } | null;
   /** null = not configured. */
-  readonly bfd: "AdminDown" | "Down" | "Init" | "Up" | null;
+  readonly bfd: BfdState | null;
 }

@@ -4,6 +4,7 @@
 import { createServer, Socket, type NetConnectOpts } from "node:net";
 
 import { openGuardedTcp, type GuardedTcp, type TcpGuards } from "../../platform/index.ts";
+import { bfdTransport, type BfdTransport } from "./bfd/bfd-transport.ts";
 
 export interface ConnectTo {
   readonly address: string;
@@ -34,6 +35,7 @@ export interface BgpTransport {
   ): BgpListener;
   /** Why there are no passwords and hop limits here; null = there are. */
   readonly unguarded: string | null;
+  readonly bfd: BfdTransport;
 }
 
 /** Over node:ffi where there is one, which only passwords and hop limits need. */
@@ -45,6 +47,7 @@ export function createBgpTransport(): BgpTransport {
 function guardedTransport(tcp: GuardedTcp): BgpTransport {
   return {
     unguarded: null,
+    bfd: bfdTransport,
     connect: (to) => {
       const fd = tcp.openStream(to.address, to.guards);
       return new Socket({ fd, readable: true, writable: true }).connect(connectOptions(to));
@@ -70,6 +73,7 @@ function plainTransport(unguarded: string): BgpTransport {
   };
   return {
     unguarded,
+    bfd: bfdTransport,
     connect: (to) => {
       refusePassword(to.guards.password);
       if (to.guards.minTtl !== null) throw new Error(`TTL security is on, and ${unguarded}`);
