@@ -10,12 +10,12 @@ export type Ffi = typeof FfiModule;
  * in the log that it is used, and how to do without.
  */
 export function loadFfi(): Ffi | null {
-  const emitWarning = process.emitWarning;
+  const emitWarning: unknown = Reflect.get(process, "emitWarning");
   process.emitWarning = ignoreWarning;
   try {
-    return (process.getBuiltinModule("node:ffi") as Ffi | undefined) ?? null;
+    return process.getBuiltinModule("node:ffi") ?? null;
   } finally {
-    process.emitWarning = emitWarning;
+    Reflect.set(process, "emitWarning", emitWarning);
   }
 }
 

@@ -49,12 +49,13 @@ const addressSyscalls = [
 /** Everything bound, of one thread. Throws when a symbol is missing or node:ffi is forbidden. */
 export function bindLibc(ffi: Ffi) {
   const { lib, functions } = ffi.dlopen(null, library);
+  const { __errno_location: errnoLocation } = functions;
   // One library hands out a symbol with one signature only.
   const enter = ffi.dlopen(null, shortSyscall).functions.syscall;
   const setup = ffi.dlopen(null, addressSyscalls[0]).functions.syscall;
   const register = ffi.dlopen(null, addressSyscalls[1]).functions.syscall;
   const enterTimed = ffi.dlopen(null, addressSyscalls[2]).functions.syscall;
-  const errno = new Int32Array(ffi.toArrayBuffer(functions.__errno_location(), 4, false));
+  const errno = new Int32Array(ffi.toArrayBuffer(errnoLocation(), 4, false));
   return {
     ...functions,
     ffi,

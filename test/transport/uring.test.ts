@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 
 import { systemClock } from "../../src/core/index.ts";
-import { closeLeftFiles, createLedgerMemory } from "../../src/platform/index.ts";
+import { closeLeftFiles, createLedgerMemory, probeUring } from "../../src/platform/index.ts";
 import { createUringTransport } from "../../src/proxy/index.ts";
 import { requireTransport } from "../support/requires.ts";
 import {
@@ -248,6 +248,9 @@ test("the probe says what forbids io_uring, in one line", async () => {
     assert.equal(stderr, "", "and node:ffi is no surprise");
     return JSON.parse(stdout);
   };
+  const plain = probeUring();
+  // A mistake of ours must not look like a sandbox, or everything here would be skipped.
+  assert.match(plain.available ? "kernel" : plain.reason, /kernel|io_uring_setup: |this Node|Access/);
   assert.deepEqual(await probe("--no-experimental-ffi"), { available: false, reason: "this Node has no node:ffi" });
   const forbidden = (await probe("--permission", "--allow-fs-read=*")) as { available: boolean; reason: string };
   assert.equal(forbidden.available, false);

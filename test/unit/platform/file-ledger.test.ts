@@ -5,7 +5,11 @@ import assert from "node:assert/strict";
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { test } from "node:test";
 
-import { closeLeftFiles, createLedgerMemory, FileLedger, openLibc } from "../../../src/platform/index.ts";
+import { closeLeftFiles, createLedgerMemory, FileLedger } from "../../../src/platform/index.ts";
+import { requireTransport } from "../../support/requires.ts";
+import { transportKinds } from "../../support/transport-under-test.ts";
+
+const uring = transportKinds.find(({ name }) => name === "uring")!;
 
 function isOpen(fd: number): boolean {
   try {
@@ -17,10 +21,7 @@ function isOpen(fd: number): boolean {
 }
 
 test("files that were written down are closed, others and removed ones are not", (t) => {
-  if (typeof openLibc() === "string") {
-    t.skip("node:ffi cannot be used here");
-    return;
-  }
+  if (!requireTransport(t, uring)) return;
   const memory = createLedgerMemory();
   const ledger = new FileLedger(memory);
   const [left, closed, foreign] = ["left", "closed", "foreign"].map(() => openSync("/dev/null", "r")) as [

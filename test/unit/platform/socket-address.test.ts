@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SocketAddress } from "node:net";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 
 import { decodeSocketAddress, encodeSocketAddress, maxAddressBytes } from "../../../src/platform/socket-address.ts";
 

@@ -2,7 +2,6 @@
 // The invariants of ownership, asserted (NARU_URING_CHECK=1), and memory that changes hands overwritten, so that
 // whoever looks at it afterwards is found out.
 
-import { AssertionError } from "node:assert";
 import type { Buffer } from "node:buffer";
 
 import type { ReceiveBuffers } from "../../../platform/index.ts";
@@ -62,5 +61,5 @@ export class OwnershipCheck {
 }
 
 function fail(message: string): never {
-  throw new AssertionError({ message: `io_uring transport: ${message}` });
+  throw new Error(`io_uring transport: ${message}`);
 }

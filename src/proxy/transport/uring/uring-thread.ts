@@ -184,7 +184,7 @@ export class UringThread {
   }
 
   #schedule(): void {
-    this.#next ??= setImmediate(this.#turn);
+    if (this.#next === null) this.#next = setImmediate(this.#turn);
   }
 
   #run(): void {
