@@ -30,6 +30,7 @@ export class MemoryRelease {
 
   /** At once: before anybody waits. */
   now(): void {
+    this.#cancel();
     this.#deps.collectGarbage();
     this.#afterLastBytes = this.#deps.usedBytes();
   }

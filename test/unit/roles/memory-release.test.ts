@@ -38,6 +38,9 @@ describe("memory release", () => {
   it("collects at once before anybody waits", () => {
     assert.equal(collections, 1);
     assert.equal(clock.pending, 0);
+    release.soon();
+    release.now();
+    assert.deepEqual([collections, clock.pending], [2, 0]);
   });
 
   it("collects once, five seconds after the last change", () => {
