@@ -3,7 +3,7 @@
 // themselves are the pipeline's.
 
 import { Deadlines, formatHostPort, messageOf, type Cancel } from "../core/index.ts";
-import type { EndpointSnapshot, ListenerSpec, RoutingSnapshot } from "../model/index.ts";
+import type { EndpointSnapshot, ListenerSpec, RetryPolicy, RoutingSnapshot } from "../model/index.ts";
 import { compileRouteTable, type RouteTable } from "../router/index.ts";
 import type { ClusterStatus, ListenerStatus, Sample } from "../telemetry/port.ts";
 import { Cluster } from "./cluster.ts";
@@ -16,6 +16,7 @@ import { Listener } from "./listener.ts";
 import type { DataPlaneDeps, DataPlaneOptions } from "./options.ts";
 import { Overload } from "./overload.ts";
 import { Pipeline } from "./pipeline.ts";
+import type { RetryRules } from "./retry.ts";
 import { bindAction, type BoundAction } from "./route-binding.ts";
 import { clusterStatus } from "./status.ts";
 import { DataPlaneStats, dataPlaneSamples } from "./stats.ts";
@@ -99,10 +100,11 @@ class NodeDataPlane implements DataPlane {
     this.#reconcileClusters(snapshot);
     const tables = new Map<string, RouteTable<BoundAction>>();
     this.#tables = tables;
+    const retryRules = new Map<RetryPolicy, RetryRules>();
     for (const [name, spec] of snapshot.routeTables) {
       tables.set(
         name,
-        compileRouteTable(spec, (route) => bindAction(route.action, this.#clusters)),
+        compileRouteTable(spec, (route) => bindAction(route.action, this.#clusters, retryRules)),
       );
     }
     for (const spec of snapshot.listeners) this.#listeners.get(spec.name)?.setTables(tablesOf(spec, tables));

@@ -18,8 +18,8 @@ export class Endpoint {
 
   /** LIFO: the most recently used is the least likely to be closed by the other side. Oldest first. */
   readonly idle: UpstreamConnection[] = [];
-  /** Metric series by response code, negative for requests of the mesh listener; see recorder.ts. */
-  readonly series = new Map<number, number>();
+  /** Metric series by response code, negative for requests of the mesh listener; null before the first; see recorder.ts. */
+  series: Map<number, number> | null = null;
 
   connectionsActive = 0;
   connectionsTotal = 0;
@@ -44,7 +44,7 @@ export class Endpoint {
     this.ready = spec.ready;
     if (this.workload === spec.workload) return;
     this.workload = spec.workload;
-    this.series.clear();
+    this.series = null;
   }
 
   /** No new work; idle connections are closed now, busy ones when their exchange ends. */

@@ -38,10 +38,10 @@ export class ExchangeRecorder {
     if (endpoint === null || exchange.flags !== "-") return this.#resolve(exchange);
     // Listeners of both roles may share an endpoint, and who called differs.
     const key = exchange.downstream!.listener.role === "gateway" ? exchange.responseCode : -exchange.responseCode;
-    const known = endpoint.series.get(key);
+    const known = endpoint.series?.get(key);
     if (known !== undefined) return known;
     const series = this.#resolve(exchange);
-    endpoint.series.set(key, series);
+    (endpoint.series ??= new Map()).set(key, series);
     return series;
   }
 

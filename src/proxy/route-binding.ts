@@ -3,7 +3,7 @@
 // references.
 
 import type { Random } from "../core/index.ts";
-import type { RouteAction } from "../model/index.ts";
+import type { RetryPolicy, RouteAction } from "../model/index.ts";
 import type { Cluster } from "./cluster.ts";
 import { compileRetryRules, type RetryRules } from "./retry.ts";
 
@@ -30,7 +30,12 @@ export interface BoundReply {
   readonly body: string;
 }
 
-export function bindAction(action: RouteAction, clusters: ReadonlyMap<string, Cluster>): BoundAction {
+/** `rules`: what was made of the policies of the same snapshot; most routes share theirs. */
+export function bindAction(
+  action: RouteAction,
+  clusters: ReadonlyMap<string, Cluster>,
+  rules: Map<RetryPolicy, RetryRules>,
+): BoundAction {
   if (action.kind === "reply") return action;
   return {
     kind: "forward",
@@ -41,7 +46,7 @@ export function bindAction(action: RouteAction, clusters: ReadonlyMap<string, Cl
     })),
     totalWeight: action.destinations.reduce((sum, destination) => sum + destination.weight, 0),
     timeoutMs: action.timeoutMs,
-    retry: compileRetryRules(action.retries),
+    retry: rules.getOrInsertComputed(action.retries, compileRetryRules),
   };
 }
 

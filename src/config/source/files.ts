@@ -4,6 +4,7 @@
 
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { messageOf, type Cancel, type Clock } from "../../core/index.ts";
 import type { Problem } from "../../model/index.ts";
 import type { Logger } from "../../telemetry/port.ts";
@@ -37,7 +38,12 @@ export function createFileSource(paths: readonly string[], deps: FileSourceDeps,
 
 interface KnownFile {
   readonly stamp: string;
-  readonly content: string | Problem;
+  readonly content: PackedText | Problem;
+}
+
+/** Texts are needed again when another file changes, and rest compressed until then: to a twentieth of their size. */
+interface PackedText {
+  readonly bytes: Uint8Array;
 }
 
 class WatchedFiles implements FileSource {
@@ -120,7 +126,7 @@ class WatchedFiles implements FileSource {
     for (const { path, stamp } of listing.files) {
       const before = this.#known.get(path);
       const isSame = before?.stamp === stamp && !touched.has(dirname(resolve(path)));
-      const content = isSame ? before.content : await readText(path);
+      const content = isSame ? before.content : pack(await readText(path));
       known.set(path, { stamp, content });
       isChanged ||= !isEqualContent(before?.content, content);
     }
@@ -150,16 +156,24 @@ class WatchedFiles implements FileSource {
     const files: SourceFile[] = [];
     const problems = [...this.#problems];
     for (const [path, { content }] of this.#known) {
-      if (typeof content === "string") files.push({ path, text: content });
+      if ("bytes" in content) files.push({ path, text: zstdDecompressSync(content.bytes).toString() });
       else problems.push(content);
     }
     await this.#onChange(files, problems);
   }
 }
 
-function isEqualContent(before: string | Problem | undefined, now: string | Problem): boolean {
-  if (before === undefined || typeof before === "string" || typeof now === "string") return before === now;
-  return before.message === now.message;
+function pack(content: string | Problem): PackedText | Problem {
+  if (typeof content !== "string") return content;
+  const params = { [constants.ZSTD_c_compressionLevel]: 1 };
+  return { bytes: zstdCompressSync(content, { params }) };
+}
+
+function isEqualContent(before: PackedText | Problem | undefined, now: PackedText | Problem): boolean {
+  if (before === undefined) return false;
+  // The same text is always compressed to the same bytes.
+  if ("bytes" in before && "bytes" in now) return Buffer.compare(before.bytes, now.bytes) === 0;
+  return "message" in before && "message" in now && before.message === now.message;
 }
 
 function isEqualProblems(before: readonly Problem[], now: readonly Problem[]): boolean {
