@@ -299,8 +299,8 @@ test("ids are random digits, and never zeros only", () => {
   const out = Buffer.alloc(32, "-");
   ids.write(out, 0, 32);
   assert.equal(out.toString("latin1"), "1".padStart(32, "0"));
-  for (let count = 0; count < 255; count++) ids.write(out, 0, 32);
-  assert.equal(draws, 1, "4 KiB are drawn at once");
+  for (let count = 0; count < 2_047; count++) ids.write(out, 0, 32);
+  assert.equal(draws, 1, "32 KiB are drawn at once");
   ids.write(out, 8, 16);
   assert.equal(out.toString("latin1", 8, 24), "a5".repeat(8));
   assert.equal(draws, 2);
