@@ -2,13 +2,12 @@
 // Text of one file → resources and problems. All problems of all documents are reported together; a document with an
 // error costs only itself.
 
-import { LineCounter } from "yaml";
 import { formatRef, type Problem, type Resource, type ResourceRef } from "../../model/index.ts";
 import { metadata, type Header, type Kind } from "./kind.ts";
 import { findKind } from "./kinds.ts";
 import { dnsLabel, isDnsLabel, isDnsSubdomain } from "./names.ts";
 import { excerpt, Place, ProblemSink, type Scope } from "./place.ts";
-import { parseText, type TextDocument, type Value } from "./yaml-tree.ts";
+import { linesOf, parseText, type TextDocument, type Value } from "./yaml-tree.ts";
 
 export interface DecodeResult {
   /** Without any error; in the order of the file. */
@@ -48,7 +47,7 @@ export function decodeDocuments(
   firstOrder: number,
   options: DecodeOptions = {},
 ): DecodeResult {
-  const lines = new LineCounter();
+  const lines = linesOf(text);
   const scope: Scope = {
     resource: null,
     namespace: defaultNamespace,
@@ -61,7 +60,7 @@ export function decodeDocuments(
     },
   };
   const decoder = new FileDecoder(scope, firstOrder);
-  for (const document of parseText(text, lines)) decoder.addDocument(document);
+  for (const document of parseText(text)) decoder.addDocument(document);
   return decoder.result();
 }
 

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // YAML inside a text value, as in the data of a ConfigMap. Problems are reported where they stand in the file itself.
 
-import { LineCounter } from "yaml";
 import type { Place } from "./place.ts";
 import type { Decoder } from "./schema.ts";
 import { text } from "./values.ts";
-import { parseText } from "./yaml-tree.ts";
+import { linesOf, parseText } from "./yaml-tree.ts";
 
 /** Decodes the one document that the text must be; null when it is empty. */
 export function nestedYaml<T>(decode: Decoder<T>): Decoder<T | null> {
   return (place) => {
     const nested = text(place);
     if (nested === undefined) return undefined;
-    const lines = new LineCounter();
-    const [document, ...more] = parseText(nested, lines);
+    const [document, ...more] = parseText(nested);
     if (document === undefined) return null;
-    const outerOffset = outerOffsets(place, nested, lines);
+    const outerOffset = outerOffsets(place, nested);
     const { positionOf } = place.scope;
     const inside = (offset: number) => positionOf(outerOffset(offset));
     for (const { offset, message } of document.issues) place.errorAt("YAML_SYNTAX", inside(offset), message);
@@ -29,8 +27,9 @@ export function nestedYaml<T>(decode: Decoder<T>): Decoder<T | null> {
  * Where an offset of the text is in the file. Of a literal block (`|`) each line is the end of one line of the file,
  * below the one with the `|`; of text in any other style only its start is known.
  */
-function outerOffsets({ value, scope }: Place, nested: string, lines: LineCounter): (offset: number) => number {
+function outerOffsets({ value, scope }: Place, nested: string): (offset: number) => number {
   if (scope.text[value.offset] !== "|") return () => value.offset;
+  const lines = linesOf(nested);
   const starts: number[] = [];
   let start = scope.text.indexOf("\n", value.offset) + 1;
   for (const line of nested.split("\n")) {

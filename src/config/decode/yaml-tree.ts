@@ -3,7 +3,7 @@
 // applied here, within limits, so that nobody behind this file has to think about YAML. No text of the input enters a
 // message: the broken document may be a Secret.
 
-import { Composer, isAlias, isMap, isScalar, isSeq, Parser, type Document, type LineCounter } from "yaml";
+import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, Parser, type Document } from "yaml";
 import { syntaxMessage } from "./yaml-errors.ts";
 
 /** Documents nested deeper than this are refused; Istio's and Kubernetes' own stay below 20. */
@@ -53,9 +53,19 @@ export interface TextDocument {
   readonly issues: readonly TextIssue[];
 }
 
+/** Where the lines of a text start. The parser counts along, but loses lines of what it finds broken. */
+export function linesOf(text: string): LineCounter {
+  const lines = new LineCounter();
+  for (let start = 0; ;) {
+    lines.addNewLine(start);
+    start = text.indexOf("\n", start) + 1;
+    if (start === 0) return lines;
+  }
+}
+
 /** Yields the documents of a stream one by one, so that only one syntax tree is in memory. */
-export function* parseText(text: string, lines: LineCounter): Generator<TextDocument> {
-  const tokens = new Parser((offset) => lines.addNewLine(offset)).parse(text);
+export function* parseText(text: string): Generator<TextDocument> {
+  const tokens = new Parser().parse(text);
   // uniqueKeys compares each key with all others; the tree builder finds duplicates with a map.
   const composer = new Composer({
     uniqueKeys: false,

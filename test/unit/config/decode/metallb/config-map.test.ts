@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import * as fc from "fast-check";
 import { formatRef, type Resource } from "../../../../../src/model/index.ts";
 import { decode } from "../decoding.ts";
 
@@ -293,6 +294,62 @@ describe("problems in a text inside a file", () => {
       assert.ok(position.line >= 6 && position.line <= 8, String(position.line));
       assert.doesNotMatch(message, /hush/);
     }
+  });
+});
+
+describe("problems of a file that breaks", () => {
+  it("stand on their lines, also behind the break", () => {
+    const { problems } = decode("    a:\n    - b: 64512\n      c:\n      - d: 24\n[] e\n      f: 100");
+    const places = problems.map(({ position: { line, column } }) => `${line}:${column}`);
+    assert.deepEqual(places, ["5:1", "5:2", "5:4", "6:8", "6:10"]);
+  });
+});
+
+describe("a ConfigMap that is broken anywhere", () => {
+  const pieces = [
+    "",
+    "\n",
+    " ",
+    ":",
+    "- ",
+    "{}",
+    "[]",
+    "null",
+    "0",
+    "-1",
+    "x",
+    "'",
+    '"',
+    "|",
+    "\t",
+    "\r\n",
+    "&a",
+    "*a",
+    "---\n",
+  ];
+  const edit = fc.record({
+    at: fc.nat(everything.length),
+    length: fc.nat(20),
+    piece: fc.constantFrom(...pieces),
+  });
+
+  it("is read whole or not at all, and every problem has its place", () => {
+    fc.assert(
+      fc.property(fc.array(edit, { minLength: 1, maxLength: 4 }), (edits) => {
+        const text = edits.reduce(
+          (before, { at, length, piece }) => before.slice(0, at) + piece + before.slice(at + length),
+          everything,
+        );
+        const { problems, resources, rejected } = decode(text);
+        const lines = text.split("\n");
+        for (const { position } of problems) {
+          const line = lines[position.line - 1];
+          assert.ok(line !== undefined && position.column >= 1 && position.column <= line.length + 1);
+        }
+        if (rejected.length > 0) assert.deepEqual(resources, []);
+      }),
+      { numRuns: 150 },
+    );
   });
 });
 
