@@ -348,7 +348,7 @@ export const commandTable: readonly CommandSpec[] = [
   validate,
   routes,
   vipsCommand,
-  convertCommand(filename, help),
+  convertCommand,
   version,
   helpCommand,
 ];
