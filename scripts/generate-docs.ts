@@ -176,7 +176,7 @@ function fieldsDocument(): string {
 Every field the decoder knows, as declared in \`src/config/decode/\`. What stands in none of these tables is unknown: it is
 reported as \`UNKNOWN_FIELD\` and ignored. See [configuration](configuration.md) for values, files and how they meet.
 
-- **yes**: served with the meaning Istio or Kubernetes gives it; **required** ones cost the resource when they are missing.
+- **yes**: served with the meaning Istio, Kubernetes or MetalLB gives it; **required** ones cost the resource when they are missing.
 - **in part**: some values are served, see [configuration](configuration.md); others are reported, and what happens instead.
 - **not yet**: reported as a warning, \`UNSERVED_FIELD\`; the remark says what happens instead.
 - **refused**: reported as an error, and the resource is left out, because serving it without the field would do something
