@@ -2,7 +2,7 @@
 // Which node announces an address: MetalLB's hash, so that nodes which see the same decide the same without talking, and
 // what keeps an address where it is when a node comes back. Pure.
 
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 export interface Candidate {
   readonly node: string;
@@ -14,23 +14,29 @@ export interface Candidate {
   readonly holds: boolean;
 }
 
+/** Nodes that came and went are forgotten when they are so many. */
+const maxNodes = 1_024;
+
 /**
  * The order of nodes for an address: ascending by sha256(node + "#" + key), as MetalLB has it. Remembers digests from one
  * round to the next, since thousands of addresses are ranked anew whenever a node comes or goes.
  */
 export class Digests {
-  #before = new Map<string, string>();
-  #now = new Map<string, string>();
+  #before = new Map<string, Map<string, number>>();
+  #now = new Map<string, Map<string, number>>();
 
-  /** Hexadecimal. */
-  of(node: string, key: string): string {
-    const text = `${node}#${key}`;
-    const digest = this.#now.get(text) ?? this.#before.get(text) ?? createHash("sha256").update(text).digest("hex");
-    this.#now.set(text, digest);
-    return digest;
+  /** The first 48 bits of the digests of a key, as far as they were asked for, by node. */
+  of(key: string): Map<string, number> {
+    let byNode = this.#now.get(key);
+    if (byNode === undefined) {
+      byNode = this.#before.get(key) ?? new Map<string, number>();
+      if (byNode.size > maxNodes) byNode.clear();
+      this.#now.set(key, byNode);
+    }
+    return byNode;
   }
 
-  /** Forgets what the round that ends here had no use for. */
+  /** Forgets the keys that the round that ends here had no use for. */
   endRound(): void {
     this.#before = this.#now;
     this.#now = new Map();
@@ -44,15 +50,23 @@ export class Digests {
  */
 export function elect(candidates: readonly Candidate[], key: string, digests: Digests): string | null {
   const isHeld = candidates.some(({ holds }) => holds);
+  const byNode = digests.of(key);
   let winner: Candidate | null = null;
+  let least = Infinity;
   for (const candidate of candidates) {
-    if (isHeld && !candidate.holds && !candidate.seasoned) continue;
-    if (winner === null || isBefore(candidate, winner, key, digests)) winner = candidate;
+    const { node, score, holds, seasoned } = candidate;
+    if (isHeld && !holds && !seasoned) continue;
+    let digest = byNode.get(node);
+    if (digest === undefined) byNode.set(node, (digest = digestOf(node, key)));
+    const isBefore = winner === null || score > winner.score || (score === winner.score && digest < least);
+    if (!isBefore) continue;
+    winner = candidate;
+    least = digest;
   }
   return winner?.node ?? null;
 }
 
-function isBefore(left: Candidate, right: Candidate, key: string, digests: Digests): boolean {
-  if (left.score !== right.score) return left.score > right.score;
-  return digests.of(left.node, key) < digests.of(right.node, key);
+/** As much of it as a number holds exactly; that two are alike in that is as likely as 1 in 2^48. */
+function digestOf(node: string, key: string): number {
+  return hash("sha256", `${node}#${key}`, "buffer").readUIntBE(0, 6);
 }

@@ -102,9 +102,7 @@ export class HeartbeatMembership implements Membership {
     this.#parts = cutIntoParts(announced, this.#options.node, reach);
     this.#revision++;
     this.#refresh();
-    const nowMs = this.#deps.clock.nowMs();
-    this.#splitBrains.update(this.members(), nowMs);
-    this.#armWake(nowMs);
+    this.#splitBrains.update(this.members(), this.#deps.clock.nowMs());
     this.#burst(0);
   }
 
@@ -265,7 +263,7 @@ export class HeartbeatMembership implements Membership {
     const isOther =
       this.#published !== this.#neighbours.version || isReady !== wasReady || this.#seasoned !== wasSeasoned;
     this.#published = this.#neighbours.version;
-    this.#splitBrains.update(this.members(), nowMs);
+    if (isOther || nowMs >= (this.#splitBrains.nextMs ?? Infinity)) this.#splitBrains.update(this.members(), nowMs);
     this.#reportCollisions();
     this.#armWake(nowMs);
     if (isOther) this.#deps.onChange();

@@ -134,22 +134,23 @@ export class Neighbours {
   /** Another node has our name, and had it first. */
   get isNameTaken(): boolean {
     const { node, bootId } = this.#options;
-    return [...this.#runs.values()].some((run) => run.proven && run.node === node && run.bootId < bootId);
+    for (const run of this.#runs.values()) {
+      if (run.node === node && run.proven && run.bootId < bootId) return true;
+    }
+    return false;
   }
 
   /** Names that two live nodes have: each was heard after the other had begun. */
   collisions(): readonly string[] {
     const { node, intervalMs } = this.#options;
+    const byName = new Map<string, Neighbour>();
     const names = new Set<string>();
-    const proven = [...this.#runs.values()].filter((run) => run.proven);
-    for (const run of proven) {
-      if (run.node === node) names.add(node);
-      for (const other of proven) {
-        if (other === run || other.node !== run.node) continue;
-        if (run.heardMs > other.firstMs + 2 * intervalMs && other.heardMs > run.firstMs + 2 * intervalMs) {
-          names.add(run.node);
-        }
-      }
+    for (const run of this.#runs.values()) {
+      if (!run.proven) continue;
+      const other = byName.get(run.node) ?? run;
+      const isOutlived = run.heardMs <= other.firstMs + 2 * intervalMs || other.heardMs <= run.firstMs + 2 * intervalMs;
+      if (run.node === node || (other !== run && !isOutlived)) names.add(run.node);
+      byName.set(run.node, run);
     }
     return [...names].toSorted();
   }
