@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compares the HTTP/1.1 codec with Node's parser on random messages, and answers to ARP and neighbor discovery with a second
-// reading of the RFCs on random frames, and reads heartbeats that were damaged, until a difference is found or the time is
-// over.
+// reading of the RFCs on random frames, reads heartbeats and BGP messages that were damaged, and drives BGP sessions through
+// random histories, until a difference is found or the time is over.
 //
 //   npm run fuzz -- [--seconds N] [--seed N]
 //
@@ -12,6 +12,8 @@ import { parseArgs } from "node:util";
 
 import * as fc from "fast-check";
 
+import { announcements, damagedStreams, noise, opens } from "../test/property/bgp-messages.ts";
+import { sessions, tables } from "../test/property/bgp-sessions.ts";
 import { damagedHeartbeats, intactHeartbeats } from "../test/property/heartbeat-properties.ts";
 import { compareRequest, compareResponse } from "../test/property/http1-comparison.ts";
 import { cuts, edited, edits, request, response } from "../test/property/http1-messages.ts";
@@ -38,6 +40,12 @@ const properties = {
   }),
   intactHeartbeats,
   damagedHeartbeats,
+  opens,
+  announcements,
+  damagedStreams,
+  noise,
+  sessions,
+  tables,
 };
 
 const startMs = performance.now();
