@@ -67,7 +67,7 @@ suite("addresses on a real network", () => {
 
     await node.set({ ip: vip, interfaces }, { ip: vip6, interfaces });
     const announced = await wire.until(3);
-    assert.deepEqual(announced, [
+    assert.deepEqual(announced.slice(0, 3), [
       frame(golden.gratuitousRequest),
       frame(golden.gratuitousReply),
       frame(golden.unsolicitedAdvertisement),

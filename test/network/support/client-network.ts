@@ -29,38 +29,38 @@ export async function openClientNetwork(network: TestNetwork): Promise<ClientNet
 /** A program that prints as things happen. */
 export class Watcher {
   readonly #process: HostProcess;
-  readonly #text: () => string;
   readonly #errors: () => string;
-  readonly #parts: (text: string) => readonly string[];
+  readonly #parts: () => readonly string[];
 
-  private constructor(process: HostProcess, parts: (text: string) => readonly string[]) {
+  private constructor(process: HostProcess, parts: () => readonly string[]) {
     this.#process = process;
-    this.#text = collect(process.stdout);
     this.#errors = collect(process.stderr);
     this.#parts = parts;
   }
 
   /** Changes of the neighbor table, one a part. */
   static neighbors(host: Host): Watcher {
-    return new Watcher(host.start("ip", "-o", "monitor", "neigh"), (text) => text.split("\n"));
+    const process = host.start("ip", "-o", "monitor", "neigh");
+    const text = collect(process.stdout);
+    return new Watcher(process, () => text().split("\n").slice(0, -1));
   }
 
   /** Whole frames in hexadecimal digits, as tcpdump sees them on eth0; both directions. `filter` is tcpdump's. */
   static async frames(host: Host, filter: string): Promise<Watcher> {
-    const watcher = new Watcher(
-      host.start("tcpdump", "-i", "eth0", "-xx", "-n", "-l", "-U", "--immediate-mode", filter),
-      framesIn,
-    );
-    while (!watcher.#errors().includes("listening on")) await watcher.#more(watcher.#process.stderr);
+    const process = host.start("tcpdump", "-i", "eth0", "-w", "-", "-U", "--immediate-mode", filter);
+    const chunks: Buffer[] = [];
+    process.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
+    const watcher = new Watcher(process, () => framesIn(Buffer.concat(chunks)));
+    while (!watcher.#errors().includes("listening on")) await watcher.#more(process.stderr);
     return watcher;
   }
 
   /** Everything so far. */
   get seen(): readonly string[] {
-    return this.#parts(this.#text());
+    return this.#parts();
   }
 
-  /** Resolves with the parts once there are enough of them that fit. */
+  /** Resolves with the parts that fit once there are so many of them, or more. */
   async until(count: number, fits: (part: string) => boolean = () => true): Promise<readonly string[]> {
     for (;;) {
       const fitting = this.seen.filter((part) => fits(part));
@@ -75,13 +75,14 @@ export class Watcher {
   }
 }
 
-/** `-xx` prints a line about the frame, and then 16 bytes a line behind their offset. A frame ends where the next begins. */
-function framesIn(text: string): readonly string[] {
+/** A capture file (pcap): 24 bytes, then 16 before each frame, of which 4 from the ninth on are its length. */
+function framesIn(capture: Buffer): readonly string[] {
   const frames: string[] = [];
-  for (const line of text.slice(0, text.lastIndexOf("\n") + 1).split("\n")) {
-    const digits = /^\t0x[0-9a-f]{4}: {2}([0-9a-f ]+)$/.exec(line)?.[1];
-    if (digits !== undefined) frames.push(`${frames.pop() ?? ""}${digits.replaceAll(" ", "")}`);
-    else if (line !== "") frames.push("");
+  for (let at = 24; at + 16 <= capture.length;) {
+    const end = at + 16 + capture.readUInt32LE(at + 8);
+    if (end > capture.length) break;
+    frames.push(capture.toString("hex", at + 16, end));
+    at = end;
   }
-  return frames.filter((frame) => frame !== "");
+  return frames;
 }
