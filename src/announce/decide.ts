@@ -51,8 +51,7 @@ export interface ServiceDecision {
 /** `digests` makes later rounds cheaper; it changes nothing. */
 export function decide(input: DecideInput, digests: Digests = new Digests()): Decision {
   const { config, me, members, offSubnet } = input;
-  const nodes = new Map(config.nodes.map((node) => [node.name, node]));
-  const nodeOf = (name: string): NodeInfo => nodes.get(name) ?? undescribed(name);
+  const nodeOf = nodesByName(input);
   const addressed = withAddresses(input);
   const services = [...addressed.values()];
   const layer2 = decideLayer2(services, { config, me, members, nodeOf, digests, offSubnet });
@@ -82,6 +81,16 @@ export function decide(input: DecideInput, digests: Digests = new Digests()): De
       };
     }),
   };
+}
+
+/** As configuration describes them, with the labels that they say they have themselves. */
+function nodesByName({ config, members }: DecideInput): (name: string) => NodeInfo {
+  const nodes = new Map(config.nodes.map((node) => [node.name, node]));
+  for (const { node: name, labels } of members) {
+    const described = nodes.get(name) ?? undescribed(name);
+    nodes.set(name, { ...described, labels: { ...described.labels, ...labels } });
+  }
+  return (name) => nodes.get(name) ?? undescribed(name);
 }
 
 /** By service, in the order of the configuration. */

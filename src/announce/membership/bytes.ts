@@ -38,10 +38,17 @@ export class ByteReader {
 
   /** Printable ASCII without spaces, from 1 to `max` characters, after their number in one byte. */
   name(max: number): string {
+    const text = this.text(max);
+    if (text === "") this.fail();
+    return text;
+  }
+
+  /** The same, and it may be empty. */
+  text(max: number): string {
     const length = this.u8();
-    if (length === 0 || length > max) this.fail();
+    if (length > max) this.fail();
     const text = this.#take(length)?.toString("latin1") ?? "";
-    if (!/^[!-~]+$/.test(text)) this.fail();
+    if (!/^[!-~]*$/.test(text)) this.fail();
     return text;
   }
 
@@ -88,7 +95,7 @@ export class ByteWriter {
     this.#at = this.#bytes.writeBigUInt64BE(value, this.#at);
   }
 
-  name(text: string): void {
+  text(text: string): void {
     this.u8(text.length);
     this.bytes(Buffer.from(text, "latin1"));
   }

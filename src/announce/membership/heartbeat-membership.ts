@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import { messageOf, type Cancel, type Random } from "../../core/index.ts";
 import type { SampleSource } from "../../telemetry/port.ts";
 import { MembershipCounters } from "./counters.ts";
-import { cutIntoParts, encodeHeartbeat, fittingReach, readHeartbeat } from "./heartbeat.ts";
+import { cutIntoParts, encodeHeartbeat, fittingReach, labelsFit, readHeartbeat } from "./heartbeat.ts";
 import type { HeartbeatKeys } from "./keys.ts";
 import type { Member } from "./member.ts";
 import type { LocalFacts, Membership, MembershipDeps, MembershipOptions } from "./membership.ts";
@@ -71,6 +71,7 @@ export class HeartbeatMembership implements Membership {
 
   async start(): Promise<void> {
     const { port, clock } = this.#deps;
+    if (!labelsFit(this.#options.labels)) throw new Error("the labels of this node do not fit into a heartbeat");
     this.#state = "listening";
     await port.open(
       (bytes, source) => this.#receive(bytes, source),
@@ -89,8 +90,8 @@ export class HeartbeatMembership implements Membership {
     const others = this.#neighbours.members();
     if (this.#state !== "member" || this.#neighbours.isNameTaken) return others;
     const { reach, announced } = this.#facts;
-    const { node } = this.#options;
-    const me = { node, ready: this.#isReady, seasoned: this.#seasoned, reach, announced: new Set(announced) };
+    const { node, labels } = this.#options;
+    const me = { node, labels, ready: this.#isReady, seasoned: this.#seasoned, reach, announced: new Set(announced) };
     return [me, ...others];
   }
 
@@ -99,7 +100,7 @@ export class HeartbeatMembership implements Membership {
     const announced = [...new Set(facts.announced)].toSorted();
     if (isDeepStrictEqual({ ...facts, reach, announced }, this.#facts)) return;
     this.#facts = { ready: facts.ready, reach, announced };
-    this.#parts = cutIntoParts(announced, this.#options.node, reach);
+    this.#parts = cutIntoParts(announced, { ...this.#options, reach });
     this.#revision++;
     this.#refresh();
     this.#splitBrains.update(this.members(), this.#deps.clock.nowMs());
@@ -207,6 +208,7 @@ export class HeartbeatMembership implements Membership {
     const bytes = encodeHeartbeat(
       {
         node: this.#options.node,
+        labels: this.#options.labels,
         bootId: this.#bootId,
         sequence: ++this.#sequence,
         challenge: this.#neighbours.challenge,

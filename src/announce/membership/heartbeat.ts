@@ -3,15 +3,18 @@
 // ends with an HMAC-SHA256 of all before it; what is not signed is not read.
 //
 //   magic "naru" | version u8 | flags u8 | boot id u64 | sequence u32 | challenge u64 | ready for, ms u32
-//   | number u8, challenges heard u64... | node name | number u8, interfaces (name, number u8, prefixes)...
+//   | number u8, challenges heard u64... | node name | number u8, labels (name, value)...
+//   | number u8, interfaces (name, number u8, prefixes)...
 //   | revision u32 | part u8 | parts u8 | number u8, addresses... | HMAC 32 bytes
 //
 // Names follow their length in one byte; a prefix is family u8, length u8 and the bytes it needs; an address family u8 and
 // its bytes. Numbers are big-endian.
 
 import { createHmac, timingSafeEqual, type KeyObject } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 
 import { ip } from "../../core/index.ts";
+import type { Labels } from "../../model/index.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { HeartbeatKeys } from "./keys.ts";
 import type { Reach } from "./member.ts";
@@ -23,7 +26,9 @@ export const maxHeard = 16;
 /** Into how many packets a list of addresses may be cut. */
 export const maxParts = 32;
 /** What interfaces and their prefixes may take of a packet, encoded. */
-const maxReachBytes = 480;
+const maxReachBytes = 400;
+/** What labels may. */
+const maxLabelBytes = 200;
 const maxNodeName = 253;
 /** Linux: IFNAMSIZ. */
 const maxInterfaceName = 15;
@@ -31,7 +36,7 @@ const maxInterfaceName = 15;
 const magic = 0x6e617275;
 const version = 1;
 const flag = { leaving: 1, ready: 2, reachKnown: 4 } as const;
-const fixedBytes = 4 + 1 + 1 + 8 + 4 + 8 + 4 + 1 + 1 + 1 + 4 + 1 + 1 + 1;
+const fixedBytes = 4 + 1 + 1 + 8 + 4 + 8 + 4 + 1 + 1 + 1 + 1 + 4 + 1 + 1 + 1;
 const hmacBytes = 32;
 
 export interface Heartbeat {
@@ -44,6 +49,8 @@ export interface Heartbeat {
   readonly challenge: bigint;
   /** At most `maxHeard`. */
   readonly heard: readonly bigint[];
+  /** Such that `labelsFit`. */
+  readonly labels: Labels;
   readonly leaving: boolean;
   readonly ready: boolean;
   /** How long it has been ready; 0 when it is not. */
@@ -80,7 +87,13 @@ export function encodeHeartbeat(beat: Heartbeat, key: KeyObject): Buffer {
   writer.u32(Math.min(Math.floor(beat.readyMs), 0xffff_ffff));
   writer.u8(beat.heard.length);
   for (const challenge of beat.heard) writer.u64(challenge);
-  writer.name(beat.node);
+  writer.text(beat.node);
+  const labels = Object.entries(beat.labels);
+  writer.u8(labels.length);
+  for (const [name, value] of labels) {
+    writer.text(name);
+    writer.text(value);
+  }
   writeReach(writer, reach ?? []);
   const { revision, part, parts, addresses } = beat.announced;
   writer.u32(revision);
@@ -107,6 +120,12 @@ export function readHeartbeat(bytes: Buffer, keys: HeartbeatKeys): Heartbeat | H
   return readSigned(new ByteReader(signed.subarray(5))) ?? "malformed";
 }
 
+/** Whether a packet has room for the labels. Others must know all of them, or they would decide otherwise than we do. */
+export function labelsFit(labels: Labels): boolean {
+  const isText = Object.entries(labels).every((texts) => texts.every((text) => /^[!-~]*$/.test(text)));
+  return isText && labelBytes(labels) <= maxLabelBytes;
+}
+
 /** As many of the interfaces as a packet has room for. */
 export function fittingReach(reach: readonly Reach[]): readonly Reach[] {
   const fitting: Reach[] = [];
@@ -131,14 +150,14 @@ export function fittingReach(reach: readonly Reach[]): readonly Reach[] {
 /** The addresses in as many lists as packets are needed; those that `maxParts` packets have no room for are left out. */
 export function cutIntoParts(
   addresses: readonly string[],
-  node: string,
-  reach: readonly Reach[] | null,
+  { node, labels, reach }: Pick<Heartbeat, "node" | "labels" | "reach">,
 ): readonly (readonly string[])[] {
   const reachBytes = (reach ?? []).reduce(
     (sum, { name, prefixes }) => sum + 2 + name.length + prefixes.reduce((all, each) => all + prefixBytes(each), 0),
     0,
   );
-  const room = maxHeartbeatBytes - fixedBytes - hmacBytes - node.length - maxHeard * 8 - reachBytes;
+  const others = node.length + maxHeard * 8 + labelBytes(labels) + reachBytes;
+  const room = maxHeartbeatBytes - fixedBytes - hmacBytes - others;
   const parts: string[][] = [[]];
   let left = room;
   for (const address of addresses) {
@@ -170,6 +189,7 @@ function readSigned(reader: ByteReader): Heartbeat | null {
   if (heardCount > maxHeard) return null;
   const heard = Array.from({ length: heardCount }, () => reader.u64());
   const node = reader.name(maxNodeName);
+  const labels = readLabels(reader);
   const reach = readReach(reader);
   const revision = reader.u32();
   const part = reader.u8();
@@ -185,6 +205,7 @@ function readSigned(reader: ByteReader): Heartbeat | null {
     sequence,
     challenge,
     heard,
+    labels,
     leaving: (flags & flag.leaving) !== 0,
     ready: (flags & flag.ready) !== 0,
     readyMs,
@@ -193,10 +214,25 @@ function readSigned(reader: ByteReader): Heartbeat | null {
   };
 }
 
+function readLabels(reader: ByteReader): Labels {
+  const labels: [string, string][] = [];
+  for (let left = reader.u8(); left > 0 && !reader.failed; left--) {
+    labels.push([reader.name(maxLabelBytes), reader.text(maxLabelBytes)]);
+  }
+  // One label twice would be two packets of one meaning.
+  const byName = Object.fromEntries(labels);
+  if (!isDeepStrictEqual(Object.entries(byName), labels)) reader.fail();
+  return byName;
+}
+
+function labelBytes(labels: Labels): number {
+  return Object.entries(labels).reduce((sum, [name, value]) => sum + 2 + name.length + value.length, 0);
+}
+
 function writeReach(writer: ByteWriter, reach: readonly Reach[]): void {
   writer.u8(reach.length);
   for (const { name, prefixes } of reach) {
-    writer.name(name);
+    writer.text(name);
     writer.u8(prefixes.length);
     for (const prefix of prefixes) {
       const { family, first } = ip.parseCidr(prefix)!;

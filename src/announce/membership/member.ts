@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What nodes that announce know of each other.
 
+import type { Labels } from "../../model/index.ts";
+
 /** An interface on which a node can announce. */
 export interface Reach {
   readonly name: string;
@@ -11,6 +13,8 @@ export interface Reach {
 /** A node that is alive, as it said itself. */
 export interface Member {
   readonly node: string;
+  /** Beside those that configuration gives it. */
+  readonly labels: Labels;
   /** It would announce if it were elected. */
   readonly ready: boolean;
   /** It has been alive and ready for so long that it may take addresses which another one has. */

@@ -3,6 +3,7 @@
 // is not signed is counted and never answered.
 
 import type { Clock, Random } from "../../core/index.ts";
+import type { Labels } from "../../model/index.ts";
 import type { Logger, SampleSource } from "../../telemetry/port.ts";
 import { HeartbeatMembership } from "./heartbeat-membership.ts";
 import type { HeartbeatKeys } from "./keys.ts";
@@ -31,6 +32,8 @@ export interface MembershipDeps {
 export interface MembershipOptions {
   /** Unique among the nodes; printable ASCII without spaces, at most 253 characters. */
   readonly node: string;
+  /** Of this node, beside those that configuration gives it; some 200 characters with their values. */
+  readonly labels: Labels;
   readonly keys: HeartbeatKeys;
   /** Between two heartbeats; give or take a tenth. */
   readonly intervalMs: number;
@@ -54,7 +57,10 @@ export interface LocalFacts {
 }
 
 export interface Membership {
-  /** Resolves when we have listened long enough to know the others; until then we are no member, nor for the others. */
+  /**
+   * Resolves when we have listened long enough to know the others; until then we are no member, nor for the others.
+   * Rejects when the port cannot be opened, or the labels do not fit into a packet.
+   */
   start(): Promise<void>;
   /** Everyone alive, ourselves included. */
   members(): readonly Member[];

@@ -3,6 +3,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 
+import type { Labels } from "../../model/index.ts";
 import { AnnouncedList } from "./announced-list.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { Member, Reach } from "./member.ts";
@@ -26,6 +27,7 @@ export class Neighbour {
   #ready = false;
   #readySinceMs = 0;
   #reach: readonly Reach[] | null = null;
+  #labels: Labels = {};
   readonly #announced = new AnnouncedList();
 
   constructor({ node, bootId }: Heartbeat, nowMs: number) {
@@ -46,7 +48,14 @@ export class Neighbour {
 
   get member(): Member {
     const { node, seasoned } = this;
-    return { node, seasoned, ready: this.#ready, reach: this.#reach, announced: this.#announced.addresses };
+    return {
+      node,
+      seasoned,
+      labels: this.#labels,
+      ready: this.#ready,
+      reach: this.#reach,
+      announced: this.#announced.addresses,
+    };
   }
 
   isNews({ sequence }: Heartbeat): boolean {
@@ -59,9 +68,11 @@ export class Neighbour {
     this.#sequence = beat.sequence;
     const isChallenged = beat.challenge !== this.#challenge;
     this.#challenge = beat.challenge;
-    const isOther = beat.ready !== this.#ready || !isDeepStrictEqual(beat.reach, this.#reach);
+    const isOther =
+      beat.ready !== this.#ready || !isDeepStrictEqual([beat.reach, beat.labels], [this.#reach, this.#labels]);
     this.#takeReady(beat, nowMs);
     this.#reach = beat.reach;
+    this.#labels = beat.labels;
     return { challenge: isChallenged, facts: this.#announced.take(beat.announced) || isOther };
   }
 

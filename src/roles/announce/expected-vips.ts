@@ -16,7 +16,7 @@ export function expectedVips(config: AnnounceConfig, allocations: Allocations): 
   const described = config.nodes.map(({ name }) => name);
   const nodes = described.length > 0 ? described : [anyNode];
   const members = nodes.map((node): Member => {
-    return { node, ready: true, seasoned: true, reach: null, announced: new Set() };
+    return { node, labels: {}, ready: true, seasoned: true, reach: null, announced: new Set() };
   });
   const decisions = nodes.map((me): readonly [string, Decision] => [
     me,

@@ -35,21 +35,22 @@ export interface GroupDeps {
   readonly onChange: () => void;
 }
 
-type GroupOptions = Pick<AnnounceOptions, "node" | "heartbeats" | "failBackDelayMs">;
+type GroupOptions = Pick<AnnounceOptions, "node" | "nodeLabels" | "heartbeats" | "failBackDelayMs">;
 
 /** Throws a CliError when there is no usable key. Nothing runs before `start`. */
-export function createGroup(deps: GroupDeps, { node, heartbeats, failBackDelayMs }: GroupOptions): Group {
-  return heartbeats === null ? createAlone(node) : createByHeartbeats(deps, node, heartbeats, failBackDelayMs);
+export function createGroup(deps: GroupDeps, options: GroupOptions): Group {
+  const { node, heartbeats } = options;
+  return heartbeats === null ? createAlone(node) : createByHeartbeats(deps, options, heartbeats);
 }
 
 /** Decides without asking anybody. */
 function createAlone(node: string): Group {
-  let me: Member = { node, ready: false, seasoned: true, reach: null, announced: new Set() };
+  let me: Member = { node, labels: {}, ready: false, seasoned: true, reach: null, announced: new Set() };
   return {
     start: () => Promise.resolve(),
     members: () => [me],
     set({ ready, reach, announced }: LocalFacts) {
-      me = { node, ready, seasoned: true, reach, announced: new Set(announced) };
+      me = { node, labels: {}, ready, seasoned: true, reach, announced: new Set(announced) };
     },
     setLinks: () => undefined,
     reloadKeys: () => undefined,
@@ -63,9 +64,8 @@ function createAlone(node: string): Group {
 
 function createByHeartbeats(
   { clock, random, logger: root, onChange }: GroupDeps,
-  node: string,
+  { node, nodeLabels: labels, failBackDelayMs }: GroupOptions,
   { keyFile, host, port, peers }: HeartbeatOptions,
-  failBackDelayMs: number,
 ): Group {
   const logger = root.child("heartbeat");
   const keys = readKeys(keyFile);
@@ -76,7 +76,7 @@ function createByHeartbeats(
   const udp = createUdpPort({ clock, logger, lookup: lookUp }, { host, port, multicast: peers.length === 0, peers });
   const membership = createMembership(
     { clock, random, logger, port: udp, onChange },
-    { ...announceDefaults.membership, node, keys, failBackDelayMs },
+    { ...announceDefaults.membership, node, labels, keys, failBackDelayMs },
   );
   return {
     start: () =>

@@ -64,7 +64,7 @@ export function node(name: string, more: Partial<NodeInfo> = {}): NodeInfo {
 }
 
 export function member(name: string, more: Partial<Member> = {}): Member {
-  return { node: name, ready: true, seasoned: true, reach: null, announced: new Set(), ...more };
+  return { node: name, labels: {}, ready: true, seasoned: true, reach: null, announced: new Set(), ...more };
 }
 
 export function service(name: string, more: Partial<AnnouncedService> = {}): AnnouncedService {

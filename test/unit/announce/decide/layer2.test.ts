@@ -157,6 +157,15 @@ for (const [name, situation, owner, reason] of rows) {
   });
 }
 
+test("labels that only the node itself knows count for it as those of its resource do", () => {
+  const selected = [l2({ nodeSelectors: [labelled({ zone: "a", "kubernetes.io/hostname": "iris1" })] })];
+  const members = [member("iris1", { labels: { zone: "a" } }), member("iris2", { labels: { zone: "b" } })];
+  for (const me of ["iris1", "iris2"]) {
+    const { services } = decision({ me, members, l2: selected, services: [[service("web"), lost]] });
+    assert.equal(services[0]!.layer2Node, "iris1");
+  }
+});
+
 const eth0 = { name: "eth0", prefixes: ["10.20.30.0/24"] };
 const eth1 = { name: "eth1", prefixes: [] };
 

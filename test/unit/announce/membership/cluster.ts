@@ -90,7 +90,7 @@ export class FakeNode {
     const clock = this.#clock(cluster.clock);
     const deps = { clock, random, logger: cluster.logger(name), port, onChange: () => this.decide() };
     const keys: HeartbeatKeys = [testKey];
-    this.membership = createMembership(deps, { ...membershipDefaults, node: name, keys, ...options });
+    this.membership = createMembership(deps, { ...membershipDefaults, node: name, labels: {}, keys, ...options });
     this.tell();
     this.started = this.membership.start();
   }

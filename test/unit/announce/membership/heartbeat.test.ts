@@ -9,6 +9,7 @@ import {
   cutIntoParts,
   encodeHeartbeat,
   fittingReach,
+  labelsFit,
   maxHeartbeatBytes,
   maxParts,
   readHeartbeat,
@@ -25,6 +26,7 @@ const golden = [
   "0102030405060708 00000009 1112131415161718 0000ea60", // boot, sequence, challenge, ready for
   "01 2122232425262728", // heard
   "06 6e6f64652d61", // node
+  "02 04 7a6f6e65 01 61 04 65646765 00", // labels: zone=a, edge
   "01 04 65746830 02 04 16 0a0000 06 40 fd00000000000000", // eth0: 10.0.0.0/22, fd00::/64
   "00000003 00 01 02 04 0a000007 06 fd000000000000000000000000000007", // revision, part, addresses
 ]
@@ -76,6 +78,8 @@ const malformed: readonly (readonly [string, string])[] = [
   ["an interface's name of 16 characters", golden.replace("0465746830", `10${"65".repeat(16)}`)],
   ["a prefix longer than its family", golden.replace("04160a0000", "04210a00000000")],
   ["bits beyond the length of a prefix", golden.replace("04160a0000", "04160a0001")],
+  ["a label without a name", golden.replace("0204" + "7a6f6e65", "0200")],
+  ["a label twice", golden.replace("65646765", "7a6f6e65")],
   ["a family that does not exist", golden.replace("04160a0000", "05160a0000")],
   ["a part beyond the last", golden.replace("000000030001", "000000030101")],
   ["no part", golden.replace("000000030001", "000000030000")],
@@ -99,13 +103,13 @@ test("another version is told apart", () => {
 
 test("many addresses are cut into packets that are full and fit", () => {
   const addresses = Array.from({ length: 1_000 }, (_, index) => `10.0.${index >> 8}.${index & 0xff}`);
-  const parts = cutIntoParts(addresses, "node-a", []);
+  const parts = cutIntoParts(addresses, { node: "node-a", labels: {}, reach: [] });
   assert.deepEqual(parts.flat(), addresses);
   assert.ok(parts.length <= 6);
   for (const [part, each] of parts.entries()) {
     const announced = { revision: 0xffff_ffff, part, parts: parts.length, addresses: each };
     const heard = Array.from({ length: 16 }, () => 2n ** 64n - 1n);
-    const bytes = encodeHeartbeat(heartbeat({ reach: [], heard, announced }), testKey);
+    const bytes = encodeHeartbeat(heartbeat({ reach: [], labels: {}, heard, announced }), testKey);
     assert.ok(bytes.length <= maxHeartbeatBytes);
     if (part < parts.length - 1) assert.ok(bytes.length > maxHeartbeatBytes - 5);
   }
@@ -113,7 +117,7 @@ test("many addresses are cut into packets that are full and fit", () => {
 
 test("what has no room at all is left out, interfaces and addresses", () => {
   const addresses = Array.from({ length: 20_000 }, (_, index) => `10.0.${index >> 8}.${index & 0xff}`);
-  assert.equal(cutIntoParts(addresses, "node-a", []).length, maxParts);
+  assert.equal(cutIntoParts(addresses, { node: "node-a", labels: {}, reach: [] }).length, maxParts);
   const prefixes = Array.from({ length: 100 }, (_, index) => `fd00:0:0:${index.toString(16)}::/64`);
   const fitting = fittingReach([
     { name: "a name that is no name of an interface", prefixes },
@@ -125,12 +129,14 @@ test("what has no room at all is left out, interfaces and addresses", () => {
     fitting.map(({ name, prefixes: kept }) => [name, kept.length]),
     [
       ["eth0", 1],
-      ["eth1", 46],
+      ["eth1", 38],
     ],
   );
-  const longest = heartbeat({ node: "n".repeat(253), reach: fitting });
-  const parts = cutIntoParts(addresses, longest.node, fitting);
-  assert.ok(parts[0]!.length > 30);
+  const labels = { ["k".repeat(135)]: "v".repeat(63) };
+  assert.deepEqual([labelsFit(labels), labelsFit({ ...labels, k: "" }), labelsFit({ k: "é" })], [true, false, false]);
+  const longest = heartbeat({ node: "n".repeat(253), labels, reach: fitting });
+  const parts = cutIntoParts(addresses, longest);
+  assert.ok(parts[0]!.length > 25);
   const announced = { revision: 1, part: 0, parts: 32, addresses: parts[0]! };
   assert.ok(encodeHeartbeat({ ...longest, announced }, testKey).length <= maxHeartbeatBytes);
 });

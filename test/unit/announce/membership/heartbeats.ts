@@ -6,6 +6,7 @@ import fc from "fast-check";
 import {
   cutIntoParts,
   fittingReach,
+  labelsFit,
   maxHeard,
   maxParts,
   type Heartbeat,
@@ -20,6 +21,7 @@ export function heartbeat(more: Partial<Heartbeat> = {}): Heartbeat {
     sequence: 9,
     challenge: 0x1112_1314_1516_1718n,
     heard: [0x2122_2324_2526_2728n],
+    labels: { zone: "a", edge: "" },
     leaving: false,
     ready: true,
     readyMs: 60_000,
@@ -63,6 +65,9 @@ export const anyHeartbeat: fc.Arbitrary<Heartbeat> = fc
     sequence: u32,
     challenge: u64,
     heard: fc.array(u64, { maxLength: maxHeard }),
+    labels: fc
+      .dictionary(printable(63), fc.oneof(fc.constant(""), printable(63)), { maxKeys: 6, noNullPrototype: true })
+      .filter(labelsFit),
     leaving: fc.boolean(),
     ready: fc.boolean(),
     readyMs: u32,
@@ -72,7 +77,7 @@ export const anyHeartbeat: fc.Arbitrary<Heartbeat> = fc
     part: fc.nat(maxParts - 1),
   })
   .map(({ revision, addresses, part, ...beat }) => {
-    const parts = cutIntoParts(addresses, beat.node, beat.reach);
+    const parts = cutIntoParts(addresses, beat);
     const at = part % parts.length;
     return { ...beat, announced: { revision, part: at, parts: parts.length, addresses: parts[at]! } };
   });

@@ -149,6 +149,18 @@ test("a node that loses its subnet hands over, and everybody knows why", async (
   assert.equal(b!.announced.size, cluster.addresses.length);
 });
 
+test("labels that only the node knows are told to others, and too many are refused at the start", async () => {
+  const cluster = new Cluster();
+  cluster.add("a", { labels: { zone: "a" } });
+  cluster.add("b");
+  await cluster.pass(1_500);
+  for (const { membership } of cluster.nodes) {
+    assert.deepEqual(membership.members().find(({ node }) => node === "a")?.labels, { zone: "a" });
+  }
+  const many = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`label-${index}`, "x"]));
+  await assert.rejects(cluster.add("c", { labels: many }).started, /do not fit/);
+});
+
 test("a list of addresses that one packet cannot hold arrives in parts", async () => {
   const cluster = new Cluster(1, 1_000);
   for (const name of ["a", "b"]) cluster.add(name);

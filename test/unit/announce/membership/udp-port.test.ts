@@ -161,7 +161,7 @@ test("two nodes find each other over real sockets, and part with a goodbye", asy
         port: portOf(t, { port: ports[index]!, peers }),
         onChange: () => waiting.splice(0).forEach((wake) => wake()),
       },
-      { node, keys: [testKey], intervalMs: 20, deadAfterMs: 2_000, failBackDelayMs: 0 },
+      { node, labels: {}, keys: [testKey], intervalMs: 20, deadAfterMs: 2_000, failBackDelayMs: 0 },
     );
     t.after(() => membership.stop());
     return membership;
