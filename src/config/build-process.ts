@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entry point of the process of one build: reads the question, writes the answer and ends, and its garbage with it.
 
+import { constants, setPriority } from "node:os";
 import { buffer } from "node:stream/consumers";
 import { deserialize, serialize } from "node:v8";
 import { createBuilder } from "./build.ts";
@@ -9,6 +10,8 @@ import { packState, unpackState, type BuildAnswer, type BuildRequest } from "./b
 const request = deserialize(await buffer(process.stdin)) as BuildRequest;
 const { files, sourceProblems, options, wantsResources, state } = request;
 const before = unpackState(state);
+// Somebody is being served already, and that goes first.
+if (before.compiled !== null) setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 const builder = createBuilder(options, before);
 const { resources, routing, endpoints, ...rest } = builder.build(files, sourceProblems);
 const answer: BuildAnswer = {
