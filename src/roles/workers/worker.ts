@@ -22,6 +22,7 @@ import {
   type RootLogger,
 } from "../../telemetry/recording.ts";
 import type { SpanRecord } from "../../telemetry/port.ts";
+import { MemoryRelease } from "../memory-release.ts";
 import { systemDeps } from "../system-deps.ts";
 import { createTransport } from "../transport-choice.ts";
 import { mainThread, positionOf, watchEventLoops } from "./heartbeat.ts";
@@ -40,6 +41,7 @@ class DataPlaneWorker {
   readonly #spans: SpanBatches | null;
   readonly #transport: DataPlaneDeps["transport"];
   readonly #dataPlane: DataPlane;
+  readonly #memoryRelease: MemoryRelease;
 
   constructor(setup: WorkerSetup, port: MessagePort) {
     const { thread, threads, maxSeries } = setup;
@@ -56,9 +58,15 @@ class DataPlaneWorker {
     const onSeries: ConstructorParameters<typeof SeriesRecorder>[2] = (row, labels) =>
       this.#post({ kind: "series", row, labels });
     this.#transport = createTransport(setup.transport, this.#logger, setup.ledger);
+    const system = systemDeps();
+    this.#memoryRelease = new MemoryRelease({
+      ...system,
+      usedBytes: () => system.readMemory().processUsed,
+      isBusy: () => this.#dataPlane.isBusy(),
+    });
     this.#dataPlane = createDataPlane(
       {
-        ...systemDeps(),
+        ...system,
         transport: this.#transport,
         logger: this.#logger.child("proxy"),
         metrics: new SeriesRecorder(maxSeries, openSharedRows(setup.seriesMemory), onSeries),
@@ -95,6 +103,7 @@ class DataPlaneWorker {
         break;
       case "endpoints":
         this.#dataPlane.applyEndpoints(message.snapshot);
+        this.#memoryRelease.soon();
         break;
       case "level":
         this.#logger.setLevel(message.level, message.scope);
@@ -130,6 +139,7 @@ class DataPlaneWorker {
         const applied = this.#dataPlane.applyRouting(request.snapshot);
         if (request.endpoints !== null) this.#dataPlane.applyEndpoints(request.endpoints);
         await applied;
+        this.#memoryRelease.soon();
         return 0;
       }
       case "report":
@@ -140,6 +150,7 @@ class DataPlaneWorker {
       case "drain":
         return (await this.#dataPlane.drain(request.deadlineMs)).abandoned;
       case "stop":
+        this.#memoryRelease.stop();
         await this.#dataPlane.stop();
         this.#spans?.flush();
         await this.#accessLog?.close();
