@@ -330,8 +330,8 @@ suite("BGP with BIRD", () => {
     const hops = async (): Promise<string> => {
       const table = await router.ip("route show 198.51.100.1");
       return [...table.matchAll(/via (\S+)/g)]
-        .map((match) => match[1])
-        .toSorted()
+        .map((match) => match[1]!)
+        .toSorted((left, right) => left.localeCompare(right))
         .join(" ");
     };
     await eventually(hops, (all) => all === "10.8.0.1 10.8.0.2 10.8.0.3");

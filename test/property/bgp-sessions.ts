@@ -50,7 +50,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant("receive"), side, message: anyMessage }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("timer"), index: fc.nat({ max: 6 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("pass"), ms: fc.nat({ max: 100_000 }) }) },
-) as fc.Arbitrary<Step>;
+);
 
 /** What surrounds a session: says only what can happen, and holds its actions against what there is. */
 class World {

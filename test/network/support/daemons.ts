@@ -119,8 +119,8 @@ async function startFrr(t: TestContext, host: Host, neighbor: Neighbor): Promise
   return {
     process,
     route: async (prefix) => {
-      const family = prefix.includes(":") ? "ipv6" : "ipv4";
-      const answer = await ask(`show bgp ${family} unicast ${prefix} json`);
+      const kind = prefix.includes(":") ? "ipv6" : "ipv4";
+      const answer = await ask(`show bgp ${kind} unicast ${prefix} json`);
       const path = (JSON.parse(answer.stdout || "{}") as FrrRoute).paths?.[0];
       if (path === undefined) return null;
       return {
@@ -258,12 +258,12 @@ function exabgpRoute(lines: string, prefix: string): SeenRoute | null {
       const nextHop = Object.entries(byHop).find(([, all]) => has(all))?.[0];
       if (nextHop === undefined) continue;
       const attribute = update?.attribute;
-      const join = (all: readonly (readonly number[])[] = []): string => all.map((each) => each.join(":")).join(" ");
+      const joined = (all: readonly (readonly number[])[] = []): string => all.map((each) => each.join(":")).join(" ");
       route = {
         path: (attribute?.["as-path"] ?? []).join(" "),
         nextHop,
-        communities: join(attribute?.community),
-        largeCommunities: join(attribute?.["large-community"]),
+        communities: joined(attribute?.community),
+        largeCommunities: joined(attribute?.["large-community"]),
       };
     }
   }

@@ -49,7 +49,7 @@ export class SpeakingNode {
     const from = this.peer.messages.length;
     this.#tell({ report: true });
     const message = await this.peer.hear((each) => "report" in each, from);
-    return (message as Extract<BgpMessage, { readonly report: unknown }>).report;
+    return message.report;
   }
 
   /** Of the only peer. */

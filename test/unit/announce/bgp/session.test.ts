@@ -5,8 +5,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { suite, test } from "node:test";
 
-import { cease } from "../../../../src/announce/bgp/messages/errors.ts";
-import { BgpError } from "../../../../src/announce/bgp/messages/errors.ts";
+import { BgpError, cease } from "../../../../src/announce/bgp/messages/errors.ts";
 import { encodeKeepalive, frame } from "../../../../src/announce/bgp/messages/framing.ts";
 import { ceaseWith, ceaseWithText, encodeNotification } from "../../../../src/announce/bgp/messages/notification.ts";
 import { parseOpen } from "../../../../src/announce/bgp/messages/open.ts";
