@@ -23,8 +23,8 @@ const eintr = -4;
 
 /** sockaddr_ll: what of it the kernel reads and writes. */
 const address = { bytes: 20, protocolAt: 2, linkAt: 4 } as const;
-/** Longer frames are none of ours: ARP takes 60 bytes, a solicitation with every option there is below 200. */
-const slotBytes = 256;
+/** An Ethernet's longest frame, for solicitations that are signed (RFC 3971) have long options. */
+const slotBytes = 1_536;
 const batchFrames = 64;
 /** mmsghdr, in words of 32 bits on every 64-bit Linux. */
 const headerWords = 16;
@@ -52,7 +52,7 @@ export type FrameHandler = (frame: Uint8Array, length: number, link: number) => 
 export class PacketSocket {
   /** Frames handed over. */
   received = 0;
-  /** Longer than any frame of ours. */
+  /** Longer than an Ethernet's frames. */
   oversized = 0;
   /** Receive calls that failed. */
   failures = 0;

@@ -29,6 +29,13 @@ export function layer2Samples(
   for (const [name, help, count] of perAddress) {
     for (const vip of vips) samples.push({ name, help, type: "counter", labels: { ip: vip.ip }, value: vip[count] });
   }
+  samples.push({
+    name: "naru_layer2_frames_received_total",
+    help: "Frames about announced addresses that were looked at",
+    type: "counter",
+    labels: {},
+    value: packets.received,
+  });
   const dropped = {
     malformed: responder.malformed + packets.oversized,
     // A requester that asks too often.
