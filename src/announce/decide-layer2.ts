@@ -181,8 +181,8 @@ class Layer2Round {
 
   /** The union of what these allow on the node; null when none is for it. */
   #allowance(advertisements: readonly L2Advertisement[], { name }: NodeInfo): Allowance | null {
-    let byNode = this.#allowances.get(advertisements);
-    if (byNode === undefined) this.#allowances.set(advertisements, (byNode = new Map()));
+    const byNode = this.#allowances.get(advertisements) ?? new Map<string, Allowance | null>();
+    this.#allowances.set(advertisements, byNode);
     let allowance = byNode.get(name);
     if (allowance === undefined) {
       const matching = advertisements.filter((advertisement) => this.#nodesOf(advertisement).has(name));

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { Digests, elect, type Candidate } from "../../src/announce/election/election.ts";
 
 const digests = new Digests();

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { encodeHeartbeat, maxHeartbeatBytes, readHeartbeat } from "../../src/announce/membership/heartbeat.ts";
 import { testKey } from "../unit/announce/membership/cluster.ts";
 import { anyHeartbeat } from "../unit/announce/membership/heartbeats.ts";

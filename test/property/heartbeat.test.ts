@@ -3,7 +3,7 @@
 
 import { test } from "node:test";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { damagedHeartbeats, intactHeartbeats } from "./heartbeat-properties.ts";
 
 test("what is sent is what arrives, in a packet that is not too long", () => {

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { Cluster, type FakeNode } from "../unit/announce/membership/cluster.ts";
 
 const names = ["a", "b", "c", "d"];

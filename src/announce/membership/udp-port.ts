@@ -14,7 +14,6 @@ import type { HeartbeatPort } from "./membership.ts";
  * watch IGMP (RFC 4541 §2.1.2).
  */
 const groups = { 4: "224.0.0.254", 6: "ff02::114" } as const;
-export const defaultHeartbeatPort = 7947;
 /** Names of peers are asked for again so often. */
 const lookupEveryMs = 30_000;
 

@@ -125,8 +125,8 @@ export class FakeNode {
     return {
       nowMs: () => clock.nowMs(),
       wallMs: () => clock.wallMs(),
-      after: (delayMs, callback) => add((held) => clock.after(delayMs, held), callback),
-      every: (periodMs, callback) => add((held) => clock.every(periodMs, held), callback),
+      after: (delayMs, callback) => add((fire) => clock.after(delayMs, fire), callback),
+      every: (periodMs, callback) => add((fire) => clock.every(periodMs, fire), callback),
     };
   }
 

@@ -78,7 +78,7 @@ const malformed: readonly (readonly [string, string])[] = [
   ["an interface's name of 16 characters", golden.replace("0465746830", `10${"65".repeat(16)}`)],
   ["a prefix longer than its family", golden.replace("04160a0000", "04210a00000000")],
   ["bits beyond the length of a prefix", golden.replace("04160a0000", "04160a0001")],
-  ["a label without a name", golden.replace("0204" + "7a6f6e65", "0200")],
+  ["a label without a name", golden.replace("02047a6f6e65", "0200")],
   ["a label twice", golden.replace("65646765", "7a6f6e65")],
   ["a family that does not exist", golden.replace("04160a0000", "05160a0000")],
   ["a part beyond the last", golden.replace("000000030001", "000000030101")],

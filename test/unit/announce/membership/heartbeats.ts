@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Heartbeats for tests: one with defaults, and any.
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 
 import {
   cutIntoParts,
