@@ -71,7 +71,7 @@ export class AnnouncingConfig {
     return { config, allocations: allocate(config.pools, config.services), problems, stale };
   }
 
-  /** This node has the labels of the command line, whether or not a file describes it. */
+  /** This node has the labels of the command line, whether or not a file describes it, and whether or not it is a member. */
   #withOwnLabels(config: AnnounceConfig): AnnounceConfig {
     const { node: name, nodeLabels } = this.#options;
     if (Object.keys(nodeLabels).length === 0) return config;

@@ -9,7 +9,7 @@ import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import type { LiveVips } from "../../../src/roles/announce/live-vips.ts";
-import { collect, TestNetwork, type Host, type HostProcess, type Lan } from "./test-network.ts";
+import { collect, type Host, type HostProcess, type Lan, type TestNetwork } from "./test-network.ts";
 
 const naru = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
 
