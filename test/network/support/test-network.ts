@@ -54,6 +54,7 @@ export class TestNetwork {
 
   /** A machine without interfaces but its loopback. */
   async host(name: string): Promise<Host> {
+    if (this.#namespaces.length === 0) await sweep(this.#ip);
     const namespace = `${this.#prefix}-${name}`;
     await run(this.#ip, ["netns", "add", namespace]);
     this.#namespaces.push(namespace);
@@ -162,4 +163,21 @@ export function collect(stream: Readable): () => string {
     text += chunk;
   });
   return () => text;
+}
+
+/** Ends namespaces of tests that were killed before they could. */
+async function sweep(ip: string): Promise<void> {
+  const { stdout } = await run(ip, ["netns", "list"]);
+  for (const [, name = "", pid] of stdout.matchAll(/^(naru(\d+)-\S+)/gm)) {
+    // Another test may be faster.
+    if (!isRunning(Number(pid))) await run(ip, ["netns", "del", name]).catch(() => undefined);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
