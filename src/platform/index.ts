@@ -6,6 +6,7 @@ export { closeLeftFiles, createLedgerMemory, FileLedger } from "./file-ledger.ts
 export * from "./netlink/index.ts";
 export { openLibc, type Libc } from "./libc.ts";
 export { trimMemory } from "./memory.ts";
+export { openNearUdp } from "./near-udp.ts";
 export { openPackets, type PacketCounts, type PacketPort } from "./packets.ts";
 export { familyOf, type SocketAddress } from "./socket-address.ts";
 export { Sockets, type BindOptions } from "./sockets.ts";

@@ -7,14 +7,14 @@ import type { Libc } from "./libc.ts";
 import { mapMemory, type MappedMemory } from "./mapped-memory.ts";
 import type { FilterInstruction } from "./packet-filter.ts";
 import { ReadableWatch } from "./readable.ts";
+import { attachFilter } from "./socket-filter.ts";
 import { systemError } from "./system-error.ts";
 
 const packetFamily = 17;
 const rawSocket = 3;
 const nonBlocking = 0o4000;
 const closeOnExec = 0o2000000;
-const socketLevel = { socket: 1, packet: 263 } as const;
-const socketOption = { attachFilter: 26 } as const;
+const socketLevel = { packet: 263 } as const;
 const packetStatistics = 6;
 const dontWait = 0x40;
 const truncated = 0x20;
@@ -108,21 +108,7 @@ export class PacketSocket {
 
   /** Only frames that the program takes are received from now on. Throws the system's error. */
   filter(program: readonly FilterInstruction[]): void {
-    const bytes = new ArrayBuffer(program.length * 8);
-    const view = new DataView(bytes);
-    for (const [index, [code, whenTrue, whenFalse, operand]] of program.entries()) {
-      view.setUint16(index * 8, code, true);
-      view.setUint8(index * 8 + 2, whenTrue);
-      view.setUint8(index * 8 + 3, whenFalse);
-      view.setUint32(index * 8 + 4, operand, true);
-    }
-    const head = new Uint8Array(16);
-    const headView = new DataView(head.buffer);
-    headView.setUint16(0, program.length, true);
-    headView.setBigUint64(8, this.#libc.ffi.getRawPointer(bytes), true);
-    const set = this.#libc.setsockopt(this.#fd, socketLevel.socket, socketOption.attachFilter, head, head.length);
-    const result = this.#libc.resultOf(set);
-    if (result < 0) throw systemError("setsockopt", result);
+    attachFilter(this.#libc, this.#fd, program);
   }
 
   /** Hands over frames from the next turn of the event loop on. Throws the system's error. Once. */

@@ -100,6 +100,7 @@ export class BfdEndpoint {
     const stop = this.#deps.transport.receive(
       family,
       at,
+      at === port.singleHop,
       (bytes, from) => this.#received(at, bytes, from),
       this.#deps.onError,
     );

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// UDP for BFD: sent with TTL 255 from a port of the range of RFC 5881 §4. What TTL a packet came with node:dgram does not
-// tell, so it is not checked; senders are known by their addresses.
+// UDP for BFD: sent with TTL 255 from a port of the range of RFC 5881 §4. With one hop only what comes with TTL 255 is heard,
+// which needs node:ffi; without it, and with several hops, senders are known by their addresses alone.
 
 import type { Buffer } from "node:buffer";
 import { createSocket, type Socket } from "node:dgram";
 
 import type { Random } from "../../../core/index.ts";
+import { openNearUdp } from "../../../platform/index.ts";
 
 export interface BfdSender {
   send(packet: Buffer): void;
@@ -22,10 +23,11 @@ export interface BfdTarget {
 
 export interface BfdTransport {
   open(to: BfdTarget, random: Random, onError: (error: Error) => void): BfdSender;
-  /** Everything that comes to this port, until the returned function is called. */
+  /** Everything that comes to this port, with `near` only from the same network, until the returned function is called. */
   receive(
     family: 4 | 6,
     port: number,
+    near: boolean,
     onPacket: (packet: Buffer, from: string) => void,
     onError: (error: Error) => void,
   ): () => void;
@@ -42,11 +44,17 @@ export const bfdTransport: BfdTransport = {
     sender.bind();
     return sender;
   },
-  receive: (family, port, onPacket, onError) => {
+  receive: (family, port, near, onPacket, onError) => {
     const socket = createSocket({ type: family === 4 ? "udp4" : "udp6", ipv6Only: family === 6 });
     socket.on("message", (packet, { address }) => onPacket(packet, address));
     socket.on("error", onError);
-    socket.bind(port);
+    try {
+      const fd = near ? openNearUdp(family, port) : null;
+      if (fd === null) socket.bind(port);
+      else socket.bind({ fd });
+    } catch (error) {
+      onError(error as Error);
+    }
     return () => socket.close();
   },
 };

@@ -11,7 +11,6 @@ export const maxMessageBytes = 4_096;
 export const asTrans = 23_456;
 
 export type Family = 4 | 6;
-export const families: readonly Family[] = [4, 6];
 
 export const unicast = 1;
 

@@ -197,8 +197,8 @@ suite("all BFD sessions of a node", () => {
         send: (bytes) => sent.set(`${to.address}:${to.port}`, parseBfd(bytes)!),
         close: () => ports.push(`close sender ${to.port}`),
       }),
-      receive: (family, port, onPacket) => {
-        ports.push(`open ${family} ${port}`);
+      receive: (family, port, near, onPacket) => {
+        ports.push(`open ${family} ${port}${near ? " near" : ""}`);
         hear = onPacket;
         return () => ports.push(`close ${family} ${port}`);
       },
@@ -216,7 +216,7 @@ suite("all BFD sessions of a node", () => {
     const first = all.open(peer, () => undefined);
     const second = all.open({ ...peer, address: "192.0.2.2" }, () => undefined);
     const far = all.open({ ...peer, address: "2001:db8::1", multiHop: true }, () => undefined);
-    assert.deepEqual(ports, ["open 4 3784", "open 6 4784"]);
+    assert.deepEqual(ports, ["open 4 3784 near", "open 6 4784"]);
     first.stop();
     second.stop();
     far.stop();
