@@ -9,7 +9,7 @@ import { elect, type Candidate, type Digests } from "./election/election.ts";
 import { ReachMap } from "./election/reach.ts";
 import type { AnnounceConfig, AnnouncedService, NodeInfo } from "./link/types.ts";
 import type { Member } from "./membership/member.ts";
-import { matchesAny, selectsPool } from "./selectors.ts";
+import { matchesAny, matchesSelector, selectsPool } from "./selectors.ts";
 
 type Ip = NonNullable<ReturnType<typeof ip.parse>>;
 
@@ -49,6 +49,8 @@ export interface Layer2Options {
 interface Allowance {
   /** null = all. */
   readonly interfaces: ReadonlySet<string> | null;
+  /** How much the node is preferred. */
+  readonly score: number;
 }
 
 interface Contender {
@@ -165,7 +167,8 @@ class Layer2Round {
       if (!this.#options.offSubnet && !reach.holds(contest.parsed, allowance.interfaces)) continue;
       isCandidate = true;
       const holds = member.announced.has(address);
-      contest.candidates.set(info.name, { node: info.name, score: 0, seasoned: member.seasoned, holds });
+      const { score } = allowance;
+      contest.candidates.set(info.name, { node: info.name, score, seasoned: member.seasoned, holds });
     }
     return isCandidate ? null : "outsideSubnet";
   }
@@ -180,7 +183,7 @@ class Layer2Round {
   }
 
   /** The union of what these allow on the node; null when none is for it. */
-  #allowance(advertisements: readonly L2Advertisement[], { name }: NodeInfo): Allowance | null {
+  #allowance(advertisements: readonly L2Advertisement[], { name, labels }: NodeInfo): Allowance | null {
     const byNode = this.#allowances.get(advertisements) ?? new Map<string, Allowance | null>();
     this.#allowances.set(advertisements, byNode);
     let allowance = byNode.get(name);
@@ -188,7 +191,11 @@ class Layer2Round {
       const matching = advertisements.filter((advertisement) => this.#nodesOf(advertisement).has(name));
       const isAnywhere = matching.some(({ interfaces }) => interfaces.length === 0);
       const interfaces = isAnywhere ? null : new Set(matching.flatMap((advertisement) => advertisement.interfaces));
-      allowance = matching.length === 0 ? null : { interfaces };
+      const preferred = matching
+        .flatMap(({ preferredNodes }) => preferredNodes)
+        .filter(({ preference }) => matchesSelector(preference, labels));
+      const score = preferred.reduce((sum, { weight }) => sum + weight, 0);
+      allowance = matching.length === 0 ? null : { interfaces, score };
       byNode.set(name, allowance);
     }
     return allowance;

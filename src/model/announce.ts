@@ -58,6 +58,14 @@ export interface L2Advertisement extends ResourceBase, Advertisement {
   readonly kind: "L2Advertisement";
   /** Empty = all. */
   readonly interfaces: readonly string[];
+  /** Weights of all that a node matches are added up, over all advertisements; the highest sum announces. */
+  readonly preferredNodes: readonly PreferredNodes[];
+}
+
+export interface PreferredNodes {
+  /** From 1 to 100. */
+  readonly weight: number;
+  readonly preference: LabelSelector;
 }
 
 export interface BGPAdvertisement extends ResourceBase, Advertisement {

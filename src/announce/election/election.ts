@@ -6,7 +6,7 @@ import { hash } from "node:crypto";
 
 export interface Candidate {
   readonly node: string;
-  /** Of preferred nodes; the highest comes first. */
+  /** How much the node is preferred; the highest comes first. */
   readonly score: number;
   /** It may take an address that another one has. */
   readonly seasoned: boolean;

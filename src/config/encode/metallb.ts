@@ -49,7 +49,14 @@ function specOf(resource: MetallbResource): Readonly<Record<string, unknown>> {
     case "IPAddressPool":
       return poolSpec(resource);
     case "L2Advertisement":
-      return given({ ...advertisementFields(resource), interfaces: resource.interfaces });
+      return given({
+        ...advertisementFields(resource),
+        interfaces: resource.interfaces,
+        preferredNodeSelectors: resource.preferredNodes.map(({ weight, preference }) => ({
+          weight,
+          preference: selectorFields(preference),
+        })),
+      });
     case "BGPAdvertisement":
       return given({
         ...advertisementFields(resource),

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // MetalLB L2Advertisement and BGPAdvertisement: which pools are announced how, from which nodes.
 
-import type { BGPAdvertisement, BGPCommunity, CommunityAlias, L2Advertisement } from "../../../model/index.ts";
+import type {
+  BGPAdvertisement,
+  BGPCommunity,
+  CommunityAlias,
+  L2Advertisement,
+  PreferredNodes,
+} from "../../../model/index.ts";
 import type { Kind } from "../kind.ts";
 import type { Place } from "../place.ts";
-import { object, optional, unserved } from "../schema.ts";
-import { distinct, int, maxUint32, text } from "../values.ts";
+import { object, optional, required } from "../schema.ts";
+import { distinct, int, list, maxUint32, text } from "../values.ts";
 import { bgpCommunity, formatCommunity } from "./community.ts";
-import { metallbDocumentWithDefaults, metallbGroup, names, selectors } from "./kind.ts";
+import { metallbDocumentWithDefaults, metallbGroup, names, selector, selectors } from "./kind.ts";
 
 const commonFields = {
   ipAddressPools: optional(names),
@@ -16,7 +22,19 @@ const commonFields = {
   serviceSelectors: optional(selectors),
 } as const;
 
-export const noCommon = { pools: [], poolSelectors: [], nodeSelectors: [], serviceSelectors: [] } as const;
+const noCommon = { pools: [], poolSelectors: [], nodeSelectors: [], serviceSelectors: [] } as const;
+
+/** One that says nothing: every address of every pool, from any node on all of its interfaces. */
+export const defaultL2Advertisement = { ...noCommon, interfaces: [], preferredNodes: [] } as const;
+
+const preferredNodes = object(
+  "kubernetes",
+  {
+    weight: required(int(1, 100), "add a weight from 1 to 100"),
+    preference: required(selector, "say which nodes are preferred"),
+  },
+  (fields): PreferredNodes => fields,
+);
 
 const decodeL2 = metallbDocumentWithDefaults(
   object(
@@ -24,7 +42,7 @@ const decodeL2 = metallbDocumentWithDefaults(
     {
       ...commonFields,
       interfaces: optional(names),
-      preferredNodeSelectors: unserved("all nodes that may announce are alike"),
+      preferredNodeSelectors: optional(list(preferredNodes)),
     },
     (fields) => ({
       pools: fields.ipAddressPools ?? [],
@@ -32,9 +50,10 @@ const decodeL2 = metallbDocumentWithDefaults(
       nodeSelectors: fields.nodeSelectors ?? [],
       serviceSelectors: fields.serviceSelectors ?? [],
       interfaces: fields.interfaces ?? [],
+      preferredNodes: fields.preferredNodeSelectors ?? [],
     }),
   ),
-  { ...noCommon, interfaces: [] },
+  defaultL2Advertisement,
 );
 
 export const l2Advertisement: Kind = {

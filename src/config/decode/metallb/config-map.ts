@@ -7,7 +7,7 @@ import { documentFields, type Header, type Kind } from "../kind.ts";
 import { nestedYaml } from "../nested-yaml.ts";
 import type { Place } from "../place.ts";
 import { object, required, silent } from "../schema.ts";
-import { noCommon } from "./advertisements.ts";
+import { defaultL2Advertisement } from "./advertisements.ts";
 import { configMapSettings } from "./config-map-fields.ts";
 
 type Settings = NonNullable<ReturnType<typeof configMapSettings>>;
@@ -86,8 +86,7 @@ function resourcesOf({ peers, pools, communities, bfdProfiles }: Settings, heade
     })),
     ...layer2.map(({ name, position }, index): Resource => ({
       kind: "L2Advertisement",
-      ...noCommon,
-      interfaces: [],
+      ...defaultL2Advertisement,
       pools: [name],
       ...own(`l2advertisement${index + 1}`, position),
     })),

@@ -26,7 +26,7 @@ export function onHost(...hosts: readonly string[]): readonly LabelSelector[] {
 }
 
 export function l2(more: Partial<L2Advertisement> = {}): L2Advertisement {
-  return { ...base, ...everywhere, kind: "L2Advertisement", interfaces: [], ...more };
+  return { ...base, ...everywhere, kind: "L2Advertisement", interfaces: [], preferredNodes: [], ...more };
 }
 
 export function bgp(more: Partial<ResolvedBGPAdvertisement> = {}): ResolvedBGPAdvertisement {

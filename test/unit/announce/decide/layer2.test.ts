@@ -157,6 +157,74 @@ for (const [name, situation, owner, reason] of rows) {
   });
 }
 
+const preferring = (weight: number, host: string) => ({ weight, preference: onHost(host)[0]! });
+
+const preferences: readonly (readonly [string, Parameters<typeof verdict>[0], string, string | null])[] = [
+  [
+    "the preferred node comes before the hash",
+    { l2: [l2({ preferredNodes: [preferring(1, "iris2")] })] },
+    "iris2",
+    "notOwner",
+  ],
+  [
+    "a preference that nobody matches changes nothing",
+    { l2: [l2({ preferredNodes: [preferring(1, "pod1")] })] },
+    "iris1",
+    null,
+  ],
+  [
+    "the highest weight wins",
+    { l2: [l2({ preferredNodes: [preferring(9, "iris1"), preferring(10, "iris2")] })] },
+    "iris2",
+    "notOwner",
+  ],
+  [
+    "weights are added up, over selectors and advertisements",
+    {
+      l2: [
+        l2({ preferredNodes: [preferring(10, "iris2"), preferring(6, "iris1")] }),
+        l2({ preferredNodes: [preferring(5, "iris1")] }),
+      ],
+      services: [[service("web"), lost]],
+    },
+    "iris1",
+    null,
+  ],
+  [
+    "an advertisement prefers only among the nodes and services that it is for",
+    {
+      l2: [
+        l2(),
+        l2({ nodeSelectors: onHost("iris1"), preferredNodes: [preferring(10, "iris2")] }),
+        l2({ serviceSelectors: [labelled({ app: "other" })], preferredNodes: [preferring(10, "iris2")] }),
+      ],
+    },
+    "iris1",
+    null,
+  ],
+  [
+    "a preferred node that is not alive is stood in for",
+    { l2: [l2({ preferredNodes: [preferring(10, "iris2")] })], members: [member("iris1")] },
+    "iris1",
+    null,
+  ],
+  [
+    "a preferred node that comes back waits like others",
+    {
+      l2: [l2({ preferredNodes: [preferring(10, "iris2")] })],
+      members: [member("iris1", { announced: new Set([won]) }), member("iris2", { seasoned: false })],
+    },
+    "iris1",
+    null,
+  ],
+];
+
+for (const [name, situation, owner, reason] of preferences) {
+  test(name, () => {
+    assert.deepEqual(verdict(situation), { node: owner, reason });
+  });
+}
+
 test("labels that only the node itself knows count for it as those of its resource do", () => {
   const selected = [l2({ nodeSelectors: [labelled({ zone: "a", "kubernetes.io/hostname": "iris1" })] })];
   const members = [member("iris1", { labels: { zone: "a" } }), member("iris2", { labels: { zone: "b" } })];

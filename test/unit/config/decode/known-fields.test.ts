@@ -177,8 +177,11 @@ const announcerCases: readonly Case[] = [
   },
   {
     name: "L2Advertisement",
-    text: metallb("L2Advertisement", `{${adFields}, interfaces: [eth0], preferredNodeSelectors: []}\nstatus: {}`),
-    unserved: ["spec.preferredNodeSelectors"],
+    text: metallb(
+      "L2Advertisement",
+      `{${adFields}, interfaces: [eth0], preferredNodeSelectors: [{weight: 1, preference: {}}]}\nstatus: {}`,
+    ),
+    unserved: [],
   },
   {
     name: "BGPAdvertisement",

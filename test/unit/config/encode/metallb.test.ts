@@ -18,7 +18,7 @@ const cases: readonly (readonly [kind: string, spec: string])[] = [
   ["L2Advertisement", "{}"],
   [
     "L2Advertisement",
-    `{ipAddressPools: [a], ipAddressPoolSelectors: ${selectors}, nodeSelectors: ${selectors}, serviceSelectors: ${selectors}, interfaces: [eth0, eth1]}`,
+    `{ipAddressPools: [a], ipAddressPoolSelectors: ${selectors}, nodeSelectors: ${selectors}, serviceSelectors: ${selectors}, interfaces: [eth0, eth1], preferredNodeSelectors: [{weight: 7, preference: {matchLabels: {a: b}}}, {weight: 7, preference: {}}]}`,
   ],
   ["BGPAdvertisement", "{}"],
   [

@@ -176,7 +176,14 @@ describe("label selectors", () => {
 });
 
 describe("L2Advertisement", () => {
-  const nothing = { pools: [], poolSelectors: [], nodeSelectors: [], serviceSelectors: [], interfaces: [] };
+  const nothing = {
+    pools: [],
+    poolSelectors: [],
+    nodeSelectors: [],
+    serviceSelectors: [],
+    interfaces: [],
+    preferredNodes: [],
+  };
 
   for (const spec of ["", "{}"]) {
     it(`is for everything with ${spec || "no spec"}`, () => {
@@ -187,7 +194,7 @@ describe("L2Advertisement", () => {
 
   it("takes every field", () => {
     const spec =
-      "{ipAddressPools: [a, b], ipAddressPoolSelectors: [{}], nodeSelectors: [{}], serviceSelectors: [{}], interfaces: [eth0, eth1]}";
+      "{ipAddressPools: [a, b], ipAddressPoolSelectors: [{}], nodeSelectors: [{}], serviceSelectors: [{}], interfaces: [eth0, eth1], preferredNodeSelectors: [{weight: 7, preference: {}}, {weight: 100, preference: {}}]}";
     assert.deepEqual(decodeOne("L2Advertisement", metallb("L2Advertisement", spec)), {
       kind: "L2Advertisement",
       ...base,
@@ -196,6 +203,10 @@ describe("L2Advertisement", () => {
       nodeSelectors: [none],
       serviceSelectors: [none],
       interfaces: ["eth0", "eth1"],
+      preferredNodes: [
+        { weight: 7, preference: none },
+        { weight: 100, preference: none },
+      ],
     });
   });
 
@@ -206,7 +217,12 @@ describe("L2Advertisement", () => {
     ["{serviceSelectors: [{}, {}]}", ["error CONFLICT spec.serviceSelectors[1]"]],
     ["{interfaces: [a, a]}", ["error CONFLICT spec.interfaces[1]"]],
     ["{interfaces: eth0}", ["error TYPE spec.interfaces"]],
-    ["{preferredNodeSelectors: [{weight: 1, preference: {}}]}", ["warning UNSERVED_FIELD spec.preferredNodeSelectors"]],
+    ["{preferredNodeSelectors: [{preference: {}}]}", ["error REQUIRED spec.preferredNodeSelectors[0]"]],
+    ["{preferredNodeSelectors: [{weight: 1}]}", ["error REQUIRED spec.preferredNodeSelectors[0]"]],
+    [
+      "{preferredNodeSelectors: [{weight: 101, preference: {}}]}",
+      ["error VALUE spec.preferredNodeSelectors[0].weight"],
+    ],
     ["{peers: [a]}", ["warning UNKNOWN_FIELD spec.peers"]],
   ];
   for (const [spec, expected] of wrong) {
