@@ -17,6 +17,7 @@ import { SplitBrains, type SplitBrain } from "./split-brain.ts";
 /** Between two packets, so that a flock of changes is one. */
 const minGapMs = 20;
 const leaveCopies = 3;
+const maxFailures = 64;
 const leaveGapMs = 15;
 /** A timer is this late for the events of the network that are due to be read first. */
 const afterReadingMs = 1;
@@ -46,7 +47,8 @@ export class HeartbeatMembership implements Membership {
   #burstMs = -Infinity;
   #published = -1;
   #collisions: readonly string[] = [];
-  #failure = "";
+  /** Told already; several interfaces may fail in turn. */
+  readonly #failures = new Set<string>();
   #cancelBeat: Cancel = () => undefined;
   #cancelBurst: Cancel | null = null;
   #cancelWake: Cancel = () => undefined;
@@ -308,8 +310,9 @@ export class HeartbeatMembership implements Membership {
   #onSendFailure(error: unknown): void {
     this.#counters.failed++;
     const message = messageOf(error);
-    if (message === this.#failure) return;
-    this.#failure = message;
+    if (this.#failures.has(message)) return;
+    if (this.#failures.size >= maxFailures) this.#failures.clear();
+    this.#failures.add(message);
     this.#deps.logger.warning("Heartbeats cannot be sent", { error: message });
   }
 }

@@ -140,7 +140,8 @@ class DatagramPort implements UdpPort {
     const wanted = new Map<string, { readonly memberOf: string; readonly from: string }>();
     for (const { name, addresses } of this.#interfaces) {
       const own = addresses.find(({ family, usable }) => usable && family === this.#family)?.address;
-      if (own === undefined) continue;
+      // IPv6 has no multicast on the loopback interface, and there is nobody behind it.
+      if (own === undefined || own === "::1") continue;
       // IPv4 names an interface by one of its addresses, IPv6 by its name.
       const memberOf = this.#family === 4 ? own : `::%${name}`;
       wanted.set(`${name} ${memberOf}`, { memberOf, from: this.#family === 4 ? own : "::" });

@@ -56,6 +56,8 @@ export class FakeNode {
   /** How often something changed. */
   changes = 0;
   running = true;
+  /** As when a packet cannot be sent. */
+  fail: (error: unknown) => void = () => undefined;
   /** In force after `tell`. */
   ready = true;
   reach: readonly Reach[] | null;
@@ -78,8 +80,9 @@ export class FakeNode {
     this.#cluster = cluster;
     this.reach = reach;
     const port: HeartbeatPort = {
-      open: async (receive) => {
+      open: async (receive, onError) => {
         this.#receive = receive;
+        this.fail = onError;
       },
       send: (bytes) => cluster.carry(this, bytes),
       close: () => {

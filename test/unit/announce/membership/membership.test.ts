@@ -292,3 +292,16 @@ test("a process that stood still for less takes nobody for dead", async () => {
   assert.deepEqual(a!.announced, had);
   assert.equal(a!.changes, changes);
 });
+
+test("each failure to send is counted, and said once", async () => {
+  const cluster = await clusterOf("a");
+  const [a] = cluster.nodes;
+  for (let round = 0; round < 3; round++) {
+    for (const reason of ["send ENETUNREACH", "send EPERM"]) a!.fail(new Error(reason));
+  }
+  assert.equal(metric(a!, "heartbeat_send_errors_total"), 6);
+  assert.deepEqual(
+    cluster.logs.map(({ fields }) => fields["error"]),
+    ["send ENETUNREACH", "send EPERM"],
+  );
+});
