@@ -25,6 +25,7 @@ const ipv6Option = { hops: 16, minHops: 73 } as const;
 /** struct tcp_md5sig: sockaddr_storage, flags, prefixlen, keylen at 130, ifindex, key at 136. */
 const md5 = { bytes: 216, keyLengthAt: 130, keyAt: 136 } as const;
 const backlog = 64;
+const maxTtl = 255;
 
 export class GuardedTcp {
   readonly #libc: Libc;
@@ -55,6 +56,8 @@ export class GuardedTcp {
    */
   listen(address: string, port: number, onAccepted: (fd: number, remote: SocketAddress) => void): GuardedListener {
     const fd = this.#sockets.openListener({ address, port, backlog, reusePort: false });
+    // So that peers that want to see the most there is take our very first packet; others do not mind (RFC 5082 §3).
+    this.limitHops(fd, address, { ttl: maxTtl, minTtl: null });
     this.#sockets.stopWaiting(fd);
     const watch = new ReadableWatch(this.#libc, fd, () => {
       for (;;) {

@@ -157,20 +157,23 @@ suite("BGP with BIRD", () => {
     await node.stop(false);
   });
 
-  test("TTL security: both ends take only what comes from the same network", async (t) => {
-    const hosts = await pair(t);
-    if (hosts === null) return;
-    const neighbor = `protocol bgp from node {
-      local as 65000; neighbor 10.8.0.1 as 65001; passive on; ttl security on; ${v4}
-    }`;
-    const bird = await Bird.start(t, hosts.router, "10.8.0.254", neighbor);
-    const node = await SpeakingNode.start(hosts.node);
-    node.setPeers(peerConfig({ address: "10.8.0.254", ttlSecurityHops: 1 }));
-    node.setRoutes({ router: [route("198.51.100.1/32")] });
-    await node.up();
-    await bird.route("198.51.100.1/32");
-    await node.stop(false);
-  });
+  for (const passive of [false, true]) {
+    const who = passive ? "the peer connects" : "we connect";
+    test(`TTL security, ${who}: both ends take only what comes from the same network`, async (t) => {
+      const hosts = await pair(t);
+      if (hosts === null) return;
+      const neighbor = `protocol bgp from node {
+        local as 65000; neighbor 10.8.0.1 as 65001; passive ${passive ? "off" : "on"}; ttl security on; ${v4}
+      }`;
+      const node = await SpeakingNode.start(hosts.node, { listen: { addresses: ["0.0.0.0"], port: 179 } });
+      node.setPeers(peerConfig({ address: "10.8.0.254", ttlSecurityHops: 1, passive }));
+      node.setRoutes({ router: [route("198.51.100.1/32")] });
+      const bird = await Bird.start(t, hosts.router, "10.8.0.254", neighbor);
+      await node.up();
+      await bird.route("198.51.100.1/32");
+      await node.stop(false);
+    });
+  }
 
   test("a frozen peer is given up when the hold time is over, and hears why", async (t) => {
     const hosts = await pair(t);
