@@ -7,11 +7,14 @@ import type { TestContext } from "node:test";
 import { findTool, testTools, type Environment, type TestTool } from "./tools.ts";
 import type { TransportKind } from "./transport-under-test.ts";
 
+/** The part of a test that can skip it. */
+type Skippable = Pick<TestContext, "skip">;
+
 /**
  * The absolute path of a program, or null after marking the test as skipped; return from the test then.
  * Throws instead under CI=true, where a check that did not run must not look like one that passed.
  */
-export function requireTool(t: TestContext, tool: TestTool, environment: Environment = process.env): string | null {
+export function requireTool(t: Skippable, tool: TestTool, environment: Environment = process.env): string | null {
   const path = findTool(tool, environment);
   if (path !== null) return path;
   const reason = `${tool} is not installed (Debian package ${testTools[tool]})`;
@@ -23,7 +26,7 @@ export function requireTool(t: TestContext, tool: TestTool, environment: Environ
 /**
  * The absolute path of `ip`, or null after marking the test as skipped: network namespaces are root's. Also under CI=true.
  */
-export function requireNamespaces(t: TestContext): string | null {
+export function requireNamespaces(t: Skippable): string | null {
   const path = requireTool(t, "ip");
   if (path === null || process.getuid?.() === 0) return path;
   t.skip("network namespaces can be made by root only");

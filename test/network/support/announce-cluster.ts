@@ -5,11 +5,18 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import type { LiveVips } from "../../../src/roles/announce/live-vips.ts";
-import { collect, type Host, type HostProcess, type Lan, type TestNetwork } from "./test-network.ts";
+import {
+  collect,
+  moreOf,
+  type Host,
+  type HostProcess,
+  type Lan,
+  type NetworkOwner,
+  type TestNetwork,
+} from "./test-network.ts";
 
 const naru = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
 
@@ -73,7 +80,7 @@ export class ClusterNode {
     const process = this.#running();
     while (!pattern.test(this.log)) {
       if (process.exitCode !== null) throw new Error(`${this.name} ended: ${this.log}`);
-      await Promise.race([once(process.stderr, "data"), once(process, "exit")]);
+      await moreOf(process.stderr, process);
     }
   }
 
@@ -116,7 +123,7 @@ export interface Cluster {
 }
 
 /** Hosts are .1 and so on, the client .99; nothing runs yet. Their folder goes with the test. */
-export async function openCluster(t: TestContext, network: TestNetwork, size = 3): Promise<Cluster> {
+export async function openCluster(t: NetworkOwner, network: TestNetwork, size = 3): Promise<Cluster> {
   const folder = await mkdtemp(join(tmpdir(), "naru-announce-"));
   t.after(() => rm(folder, { recursive: true }));
   await writeFile(join(folder, "key"), "0123456789abcdef0123456789abcdef\n");

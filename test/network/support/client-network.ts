@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two hosts that may announce and one that asks, on one Ethernet; and what the one that asks sees.
 
-import { once } from "node:events";
-
-import { collect, type Host, type HostProcess, type Lan, type TestNetwork } from "./test-network.ts";
+import { collect, moreOf, type Host, type HostProcess, type Lan, type TestNetwork } from "./test-network.ts";
 
 export const firstMac = "02:00:00:00:00:01";
 export const secondMac = "02:00:00:00:00:02";
@@ -71,7 +69,7 @@ export class Watcher {
 
   async #more(stream: HostProcess["stdout"]): Promise<void> {
     if (this.#process.exitCode !== null) throw new Error(`the program ended: ${this.#errors()}`);
-    await Promise.race([once(stream, "data"), once(this.#process, "exit")]);
+    await moreOf(stream, this.#process);
   }
 }
 

@@ -30,6 +30,9 @@ export interface Finished {
   readonly stderr: string;
 }
 
+/** A test, or whoever else has a beginning and an end. */
+export type NetworkOwner = Pick<TestContext, "after" | "skip">;
+
 /** Made by `TestNetwork.open`, at the start of a test. */
 export class TestNetwork {
   readonly #ip: string;
@@ -44,7 +47,7 @@ export class TestNetwork {
   }
 
   /** null after marking the test as skipped; return from the test then. */
-  static open(t: TestContext): TestNetwork | null {
+  static open(t: NetworkOwner): TestNetwork | null {
     const ip = requireNamespaces(t);
     if (ip === null) return null;
     const network = new TestNetwork(ip);
@@ -153,6 +156,17 @@ export class Host {
   /** Runs a TypeScript file with the Node of this process. */
   node(script: string, ...args: readonly string[]): HostProcess {
     return this.start(process.execPath, script, ...args);
+  }
+}
+
+/** Resolves when the process has said more on this stream, or has ended. */
+export async function moreOf(stream: Readable, process: HostProcess): Promise<void> {
+  const listening = new AbortController();
+  const { signal } = listening;
+  try {
+    await Promise.race([once(stream, "data", { signal }), once(process, "exit", { signal })]);
+  } finally {
+    listening.abort();
   }
 }
 
