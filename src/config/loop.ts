@@ -99,6 +99,7 @@ class HeldOffLoop {
     const nowMs = this.#clock.nowMs();
     if (this.#waiting === null) this.#firstWaitMs = nowMs;
     this.#waiting = state;
+    this.#isDue = false;
     this.#cancel();
     const latestMs = this.#firstWaitMs + this.#options.maxHoldOffMs;
     const delayMs = Math.max(0, Math.min(this.#options.holdOffMs, latestMs - nowMs));

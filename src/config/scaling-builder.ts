@@ -82,14 +82,18 @@ export class ScalingBuilder {
   }
 
   async #ask(request: BuildRequest): Promise<BuildAnswer> {
+    // Before there is a process that waits for it: what cannot be written must not leave one behind.
+    const question = serialize(request);
     const child = this.#start();
     this.#child = child;
-    const closed = once(child, "close") as Promise<[code: number | null, signal: string | null]>;
-    const output = Promise.all([buffer(child.stdout), text(child.stderr), closed]);
-    // A process that ends early says why elsewhere.
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(serialize(request));
     try {
+      const closed = once(child, "close") as Promise<[code: number | null, signal: string | null]>;
+      // It could not be started. The error says why, and for want of file descriptors there are no pipes either.
+      if (child.pid === undefined) await closed;
+      const output = Promise.all([buffer(child.stdout), text(child.stderr), closed]);
+      // A process that ends early says why elsewhere.
+      child.stdin.on("error", () => undefined);
+      child.stdin.end(question);
       const [bytes, complaint, [code, signal]] = await output;
       if (code === 0) return deserialize(bytes) as BuildAnswer;
       throw new Error(`the process of the build ended with ${signal ?? `code ${code}`}: ${complaint.slice(-1_000)}`);

@@ -365,6 +365,33 @@ describe("config loop: when it builds", () => {
     }
   });
 
+  it("waits until a burst is over although a build ended in the middle of it", async () => {
+    const { put, clock, routings, loop, next } = start();
+    const large = (number: number) => ({ ...version(number), "padding.yaml": `# ${"x".repeat(70_000)}` });
+    const prefixes = () =>
+      routings.map(({ routeTables }) =>
+        [...routeTables.values()].flatMap(({ hosts }) =>
+          hosts.flatMap(({ routes }) => routes.map(({ match }) => match.uri?.kind === "prefix" && match.uri.value)),
+        ),
+      );
+    try {
+      put(large(0));
+      await next(1);
+      put(large(1));
+      clock.advance(100);
+      put(large(2));
+      clock.advance(100);
+      put(large(3));
+      await next(2);
+      put(large(4));
+      clock.advance(100);
+      await next(3);
+      assert.deepEqual(prefixes(), [["/v0"], ["/v1"], ["/v4"]]);
+    } finally {
+      await loop.close();
+    }
+  });
+
   it("publishes nothing of a build that is under way when it is closed, and calls it no failure", async () => {
     const { put, take, clock, loop, logs, next } = start();
     put({ ...version(0), "padding.yaml": `# ${"x".repeat(70_000)}` });

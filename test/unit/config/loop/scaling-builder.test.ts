@@ -165,6 +165,17 @@ describe("a builder that scales", { timeout: 60_000 }, () => {
     await assert.rejects(elsewhere(builder.build(large(), [])), /ENOENT/);
   });
 
+  it("says so when there are no file descriptors for its pipes, and goes on later", async () => {
+    // With EMFILE `spawn` returns before it has made any.
+    const pipeless = (() => spawn("/nonexistent/program", { stdio: "ignore" })) as unknown as StartProcess;
+    let isBroken = true;
+    fresh(() => (isBroken ? pipeless() : startBuildProcess()));
+    await assert.rejects(elsewhere(builder.build(large(), [])), /ENOENT/);
+    await builder.close();
+    isBroken = false;
+    assert.equal((await elsewhere(builder.build(large(), []))).resourceCount, 4);
+  });
+
   it("ends the process that is under way when it is closed", async () => {
     let ended = false;
     fresh(() => {
