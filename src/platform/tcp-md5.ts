@@ -2,6 +2,7 @@
 // TCP sockets whose segments carry a keyed digest (RFC 2385) or must not have come far (RFC 5082): the options that
 // routing protocols need and that node:net does not have. Linux only.
 
+import { systemClock, type Cancel, type Clock } from "../core/index.ts";
 import { openLibc, type Libc } from "./libc.ts";
 import { ReadableWatch } from "./readable.ts";
 import { encodeSocketAddress, family, familyOf, type SocketAddress } from "./socket-address.ts";
@@ -26,13 +27,17 @@ const ipv6Option = { hops: 16, minHops: 73 } as const;
 const md5 = { bytes: 216, keyLengthAt: 130, keyAt: 136 } as const;
 const backlog = 64;
 const maxTtl = 255;
+const eagain = -11;
+const retryMs = 100;
 
 export class GuardedTcp {
   readonly #libc: Libc;
+  readonly #clock: Clock;
   readonly #sockets: Sockets;
 
-  constructor(libc: Libc) {
+  constructor(libc: Libc, clock: Clock) {
     this.#libc = libc;
+    this.#clock = clock;
     this.#sockets = new Sockets(libc);
   }
 
@@ -59,10 +64,17 @@ export class GuardedTcp {
     // So that peers that want to see the most there is take our very first packet; others do not mind (RFC 5082 §3).
     this.limitHops(fd, address, { ttl: maxTtl, minTtl: null });
     this.#sockets.stopWaiting(fd);
-    const watch = new ReadableWatch(this.#libc, fd, () => {
+    let cancel: Cancel = () => undefined;
+    const watch: ReadableWatch = new ReadableWatch(this.#libc, fd, () => {
       for (;;) {
         const accepted = this.#sockets.acceptNow(fd);
-        if (accepted < 0) return;
+        if (accepted === eagain) return;
+        if (accepted < 0) {
+          // A connection that is gone already costs a turn; with no descriptors left the same one would come for ever.
+          watch.pause();
+          cancel = this.#clock.after(retryMs, () => watch.resume());
+          return;
+        }
         onAccepted(accepted, this.#sockets.remoteAddress(accepted));
       }
     });
@@ -71,6 +83,7 @@ export class GuardedTcp {
       port: this.#sockets.localAddress(fd).port,
       setPassword: (peer, password) => this.setPassword(fd, peer, password),
       close: () => {
+        cancel();
         watch.close();
         this.#sockets.close(fd);
       },
@@ -115,8 +128,8 @@ export interface GuardedListener {
 }
 
 /** Or why there is none here. */
-export function openGuardedTcp(): GuardedTcp | string {
+export function openGuardedTcp(clock: Clock = systemClock): GuardedTcp | string {
   if (process.platform !== "linux") return `these socket options are of Linux, and this is ${process.platform}`;
   const libc = openLibc();
-  return typeof libc === "string" ? libc : new GuardedTcp(libc);
+  return typeof libc === "string" ? libc : new GuardedTcp(libc, clock);
 }

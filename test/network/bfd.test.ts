@@ -12,7 +12,7 @@ import { TestNetwork } from "./support/test-network.ts";
 const times = { receiveIntervalMs: 200, transmitIntervalMs: 200, detectMultiplier: 3, passive: false };
 
 /** A node and BIRD with a session up and BFD up beside it, both with a hold time of 90 s. */
-async function runBoth(t: TestContext, family: 4 | 6) {
+async function runBoth(t: TestContext, family: 4 | 6, gracefulRestart = false) {
   if (requireTool(t, "bird") === null) return null;
   const network = TestNetwork.open(t);
   if (network === null) return null;
@@ -27,12 +27,14 @@ async function runBoth(t: TestContext, family: 4 | 6) {
     "10.8.0.254",
     `protocol bfd { interface "*" { min rx interval 200 ms; min tx interval 200 ms; multiplier 3; }; }
     protocol bgp from node {
-      local as 65000; neighbor ${ours} as 65001; passive on; bfd on; hold time 90;
+      local as 65000; neighbor ${ours} as 65001; passive on; hold time 90;
+      ${gracefulRestart ? "bfd graceful; graceful restart on" : "bfd on; graceful restart off"};
       ipv4 { import all; export none; }; ipv6 { import all; export none; };
     }`,
   );
   const node = await SpeakingNode.start(host);
-  node.setPeers(peerConfig({ address, bfd: times, holdTimeMs: 90_000, keepaliveTimeMs: 30_000, bothFamilies: true }));
+  const timers = { bfd: times, holdTimeMs: 90_000, keepaliveTimeMs: 30_000 };
+  node.setPeers(peerConfig({ address, ...timers, gracefulRestart, bothFamilies: true }));
   node.setRoutes({ router: [route("198.51.100.1/32")] });
   await node.up();
   await bird.route("198.51.100.1/32");
@@ -95,5 +97,18 @@ suite("BFD with BIRD", () => {
       (answer) => !answer.includes(" Up "),
     );
     assert.doesNotMatch(bird.log(), /BFD session down/);
+  });
+
+  test("a node that leaves its routes leaves them with BFD, too, where the router takes its end for a restart", async (t) => {
+    const both = await runBoth(t, 4, true);
+    if (both === null) return;
+    const { node, bird } = both;
+    await node.stop(true);
+    await eventually(
+      () => bird.ask("show bfd sessions"),
+      (answer) => !answer.includes(" Up "),
+    );
+    assert.match(await bird.ask("show protocols all"), /Neighbor graceful restart active/);
+    assert.match(await bird.route("198.51.100.1/32"), /10\.8\.0\.1/);
   });
 });

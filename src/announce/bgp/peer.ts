@@ -59,6 +59,7 @@ export class Peer {
   #lastError: string | null = null;
   /** What was logged last, so that a peer that is away is no stream of lines. */
   #loggedError: string | null = null;
+  #loggedMalformed: string | null = null;
 
   constructor(deps: PeerDeps, config: BgpPeerConfig, routes: readonly BgpRoute[] | null) {
     this.#deps = deps;
@@ -114,8 +115,9 @@ export class Peer {
       this.#routes = [];
       this.#announce();
     }
-    this.#bfd?.stop();
     this.#tell({ kind: "stop", notification });
+    // Later, so that the end of BFD is not taken for the cause.
+    this.#bfd?.stop();
     await Promise.all(this.#leaving);
   }
 
@@ -296,6 +298,8 @@ export class Peer {
     this.counters.receivedPrefixes += announced[4].length + announced[6].length;
     if (malformed === null) return;
     this.counters.malformedUpdates++;
+    if (malformed.message === this.#loggedMalformed) return;
+    this.#loggedMalformed = malformed.message;
     this.#deps.logger.warning("a malformed UPDATE of a BGP peer counts as a withdrawal", {
       ...this.#names(),
       reason: malformed.message,

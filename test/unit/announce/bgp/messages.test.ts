@@ -252,6 +252,26 @@ suite("UPDATE", () => {
     }
   });
 
+  test("fills messages to the last byte and not beyond", () => {
+    for (const [family, prefix] of [
+      [4, "10.0.0.0/8"],
+      [6, "2000::/8"],
+    ] as const) {
+      const prefixes = Array.from({ length: 2_100 }, () => wire(prefix));
+      const hop = family === 4 ? "10.9.9.9" : "2001:db8::";
+      const lengths = new Set<number>();
+      // Extended length, from 64 communities on, is one byte more.
+      for (const count of [1, 64]) {
+        const attributes = { ...path, communities: Array.from({ length: count }, (_, index) => index) };
+        for (const message of encodeAnnouncements(family, prefixes, attributes, hop, true)!) {
+          lengths.add(message.length);
+        }
+      }
+      for (const message of encodeWithdrawals(family, prefixes)) lengths.add(message.length);
+      assert.equal(Math.max(...lengths), 4_096);
+    }
+  });
+
   test("is refused where attributes leave no room", () => {
     const attributes = { ...path, communities: Array.from({ length: 1_013 }, (_, index) => index) };
     assert.equal(encodeAnnouncements(4, [wire("10.0.0.0/8")], attributes, "10.0.0.1", true), null);
