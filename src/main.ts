@@ -16,6 +16,7 @@ const loaders: Readonly<Record<string, () => Promise<RunCommand>>> = {
   routes: async () => (await import("./roles/routes.ts")).runRoutes,
   announce: async () => (await import("./roles/announce.ts")).runAnnounce,
   vips: async () => (await import("./roles/vips.ts")).runVips,
+  doctor: async () => (await import("./roles/doctor.ts")).runDoctor,
   version: async () => (await import("./roles/version.ts")).runVersion,
 };
 

@@ -27,3 +27,4 @@ export { parseKeys, type HeartbeatKeys } from "./membership/keys.ts";
 export type { Member, Reach } from "./membership/member.ts";
 export { createMembership, type LocalFacts, type Membership } from "./membership/membership.ts";
 export { createUdpPort } from "./membership/udp-port.ts";
+export { matchesAny } from "./selectors.ts";

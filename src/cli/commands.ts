@@ -6,6 +6,7 @@ import { announceCommand, vipsCommand } from "./announce-command.ts";
 import type { CommandSpec, OptionSpec } from "./command.ts";
 import { convertCommand } from "./convert-command.ts";
 import { demoCommand } from "./demo-command.ts";
+import { doctorCommand } from "./doctor-command.ts";
 import { adminBind, filename, help, logFormat, logLevel, paths } from "./shared-options.ts";
 import { transportOptions } from "./transport-options.ts";
 
@@ -348,6 +349,7 @@ export const commandTable: readonly CommandSpec[] = [
   validate,
   routes,
   vipsCommand,
+  doctorCommand,
   convertCommand,
   version,
   helpCommand,

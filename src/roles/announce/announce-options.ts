@@ -43,14 +43,17 @@ export interface HeartbeatOptions {
   readonly peers: readonly { readonly host: string; readonly port: number }[];
 }
 
-/** Throws a CliError where options contradict each other. */
-export function announceOptionsFrom(values: OptionValues): AnnounceOptions {
+/** Throws a CliError where options contradict each other, and where no files are named when `paths` is left out. */
+export function announceOptionsFrom(
+  values: OptionValues,
+  paths: readonly string[] = parsePaths(values),
+): AnnounceOptions {
   const node = values.optionalText("node") ?? hostname();
   if (!/^[!-~]{1,253}$/.test(node)) {
     throw usageError(`--node ${node}: a name is printable ASCII without spaces`, values.commandName);
   }
   return {
-    paths: parsePaths(values),
+    paths,
     node,
     nodeLabels: parseLabels(values, "node-labels"),
     interfaces: namesOf(values, "interfaces"),

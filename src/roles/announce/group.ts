@@ -110,7 +110,7 @@ function createByHeartbeats(
 }
 
 /** Or why there are none, without a word of them. */
-function readKeys(path: string): HeartbeatKeys | string {
+export function readKeys(path: string): HeartbeatKeys | string {
   try {
     return parseKeys(readFileSync(path, "utf8"));
   } catch (error) {

@@ -45,6 +45,20 @@ const loopbackIndex = 1;
 const bindSeconds = 5;
 const renewMs = 2_000;
 
+/** Of the interfaces of this machine those that layer 2 may use. Throws a SyntaxError for a pattern that is none. */
+export function announceableLinks(
+  links: readonly LinkInfo[],
+  { interfaces, excludedInterfaces }: Pick<AnnounceOptions, "interfaces" | "excludedInterfaces">,
+): readonly LinkInfo[] {
+  const named = links.filter(({ name }) => interfaces.length === 0 || interfaces.includes(name));
+  const excluded = excludedInterfaces ?? announceDefaults.layer2.excludedInterfaces;
+  const usable = usableLinks(
+    named,
+    excluded.map((pattern) => new RegExp(pattern)),
+  );
+  return named.filter(({ index }) => usable.has(index));
+}
+
 export class LocalNetwork {
   readonly #deps: LocalNetworkDeps;
   readonly #options: LocalNetworkOptions;
@@ -70,13 +84,7 @@ export class LocalNetwork {
 
   /** Interfaces that layer 2 may use; empty before `open`. */
   get links(): readonly LinkInfo[] {
-    const { interfaces } = this.#options;
-    const named = (this.#watch?.links ?? []).filter(({ name }) => interfaces.length === 0 || interfaces.includes(name));
-    const usable = usableLinks(
-      named,
-      this.#excluded.map((pattern) => new RegExp(pattern)),
-    );
-    return named.filter(({ index }) => usable.has(index));
+    return announceableLinks(this.#watch?.links ?? [], this.#options);
   }
 
   /** Opens all of it, or says in a line why not. Harmless when it is open. */
