@@ -21,7 +21,7 @@ suite("UDP of the same network", () => {
   for (const family of [4, 6] as const) {
     test(`takes IPv${family} with TTL 255 alone`, async (t) => {
       const fd = openNearUdp(family, 0);
-      if (fd === null) return t.skip("this system has no node:ffi");
+      assert.ok(fd !== null, "needs Linux and node:ffi, as all of this folder");
       const type = family === 4 ? "udp4" : "udp6";
       const socket = createSocket(type);
       socket.bind({ fd });
@@ -53,7 +53,6 @@ suite("UDP of the same network", () => {
     taken.bind(0, "0.0.0.0");
     t.after(() => taken.close());
     await once(taken, "listening");
-    if (openNearUdp(6, 0) === null) return t.skip("this system has no node:ffi");
     assert.throws(() => openNearUdp(4, taken.address().port), { code: "EADDRINUSE", syscall: "bind" });
   });
 });
