@@ -46,8 +46,8 @@ spec: {type: LoadBalancer, ports: [{port: 80}]}
 interface Announcer {
   readonly naru: RunningNaru;
   readonly admin: string;
-  page(path: string): Promise<string>;
-  vips(): Promise<LiveVips>;
+  readonly page: (path: string) => Promise<string>;
+  readonly vips: () => Promise<LiveVips>;
 }
 
 async function startAnnouncer(space: Workspace, ...options: readonly string[]): Promise<Announcer> {

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 
+import { gatewayYaml } from "../cli/support/workspace.ts";
 import { requireTool } from "../support/requires.ts";
 import { layer2Yaml, openCluster, vips, type Cluster, type ClusterNode } from "./support/announce-cluster.ts";
 import { Watcher } from "./support/client-network.ts";
@@ -89,4 +90,45 @@ suite("naru announce", () => {
     assert.ok(tookMs < 1_000, `${tookMs} ms`);
     assert.equal((await answering(cluster.client, arping)).includes(owner.mac), false);
   });
+
+  test("requests to an announced address reach the gateway of its node, and after that one's death another", async (t) => {
+    const curl = requireTool(t, "curl");
+    const network = curl === null ? null : TestNetwork.open(t);
+    if (curl === null || network === null) return;
+    const cluster = await openCluster(t, network, 2);
+    await cluster.configure(layer2Yaml("gateway"));
+    await Promise.all(cluster.nodes.map(runGateway));
+    await cluster.launch("--bind-vip");
+    const ask = async (url: string): Promise<string> => {
+      const { stdout } = await cluster.client.attempt(curl, "-s", "--max-time", "2", "-H", "host: shop.example", url);
+      return stdout;
+    };
+
+    const { owner, neighbors } = await clientKnows(cluster);
+    const urls = [`http://${vip}/`, `http://[${vip6}]/`];
+    for (const url of urls) assert.equal(await ask(url), owner.name);
+    const moved = movedFrom(owner, neighbors);
+    await owner.signal("SIGKILL");
+    await moved;
+    const heir = cluster.nodes.find((node) => node !== owner)!;
+    for (const url of urls) assert.equal(await ask(url), heir.name);
+    // It takes the address off the machine when it stops.
+    assert.match(await heir.host.ip("address show dev lo"), new RegExp(` ${vip}/32 `));
+    assert.equal(await heir.signal("SIGTERM"), 0);
+    assert.doesNotMatch(await heir.host.ip("address show dev lo"), new RegExp(vip));
+  });
 });
+
+/** A gateway on port 80, in front of an origin that says the name of the node. */
+async function runGateway(node: ClusterNode): Promise<void> {
+  const origin = `require("http").createServer((_, reply) => reply.end("${node.name}")).listen(8080, "127.0.0.1")`;
+  node.host.start(process.execPath, "-e", origin);
+  const file = await node.write("gateway.yaml", gatewayYaml(8080, "/"));
+  await node.runBeside(/gateway is ready/, "gateway", "-f", file, "--concurrency", "1");
+  // Bound addresses are answered for by who announces them, and not by every kernel that has them.
+  const settings = ["arp_ignore=1", "arp_announce=2"].map((each) => {
+    const [name, value] = each.split("=");
+    return `echo ${value} > /proc/sys/net/ipv4/conf/all/${name}`;
+  });
+  await node.host.run("sh", "-c", settings.join("; "));
+}

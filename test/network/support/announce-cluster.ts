@@ -94,6 +94,24 @@ export class ClusterNode {
     return code;
   }
 
+  /** Starts another naru beside it. Resolves once that has logged a match. */
+  async runBeside(pattern: RegExp, ...args: readonly string[]): Promise<void> {
+    const process = this.host.node(naru, ...args);
+    process.stdout.resume();
+    const log = collect(process.stderr);
+    while (!pattern.test(log())) {
+      if (process.exitCode !== null) throw new Error(`naru ${args.join(" ")} ended: ${log()}`);
+      await moreOf(process.stderr, process);
+    }
+  }
+
+  /** Writes a file for this node alone; resolves with its path. */
+  async write(name: string, text: string): Promise<string> {
+    const path = join(this.#folder, `${this.name}-${name}`);
+    await writeFile(path, text);
+    return path;
+  }
+
   /** What `naru vips --admin` says of it. */
   async vips(): Promise<LiveVips> {
     const { stdout, stderr } = await this.host.attempt(
