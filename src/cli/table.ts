@@ -49,7 +49,7 @@ function fitWidths(natural: readonly number[], available: number): readonly numb
 export function wrapText(text: string, width: number): readonly string[] {
   const lines: string[] = [];
   let line = "";
-  for (const piece of text.match(/[^\s/,|]*[/,|]?\s*/g) ?? []) {
+  for (const piece of text.match(/(?::\/\/|[^\s/,|])*[/,|]?\s*/g) ?? []) {
     if (line !== "" && displayWidth((line + piece).trimEnd()) > width) {
       lines.push(line.trimEnd());
       line = "";

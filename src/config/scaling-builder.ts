@@ -96,7 +96,8 @@ export class ScalingBuilder {
       child.stdin.end(question);
       const [bytes, complaint, [code, signal]] = await output;
       if (code === 0) return deserialize(bytes) as BuildAnswer;
-      throw new Error(`the process of the build ended with ${signal ?? `code ${code}`}: ${complaint.slice(-1_000)}`);
+      const why = complaint.trim().slice(-1_000) || "without a word, as when memory is short";
+      throw new Error(`the process of the build ended with ${signal ?? `code ${code}`}: ${why}`);
     } finally {
       this.#child = null;
     }

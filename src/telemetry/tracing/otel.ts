@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // OpenTelemetry's SDK as naru uses it: recorded spans wait in its queue and are sent in batches by OTLP over HTTP, in bytes of
-// our own. The only file that knows the SDK; it is imported when tracing is on and never otherwise, for it takes some 25 MB
+// our own. The only file that knows the SDK; it is imported when tracing is on and never otherwise, for it takes some 10 MB
 // and a fifth of a second.
 
 import { diag, DiagLogLevel, SpanKind, SpanStatusCode, trace, TraceFlags, type SpanContext } from "@opentelemetry/api";

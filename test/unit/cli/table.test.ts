@@ -48,6 +48,7 @@ suite("wrapText", () => {
   test("breaks at spaces, after slashes, and only then inside words", () => {
     assert.deepEqual(wrapText("one two three", 8), ["one two", "three"]);
     assert.deepEqual(wrapText("config/shop/a.yaml", 12), ["config/shop/", "a.yaml"]);
+    assert.deepEqual(wrapText("as http://shop/cart, say", 14), ["as", "http://shop/", "cart, say"]);
     assert.deepEqual(wrapText("abcdefghij", 4), ["abcd", "efgh", "ij"]);
     assert.deepEqual(wrapText("", 4), [""]);
   });
