@@ -60,7 +60,7 @@ suite("BFD with BIRD", () => {
       const down = await node.logged("BGP session is down");
       const afterMs = performance.now() - fromMs;
       assert.equal(down["reason"], "BFD session is down");
-      assert.ok(afterMs > 300 && afterMs < 1_500, `${afterMs} ms`);
+      assert.ok(afterMs > 300 && afterMs < 5_000, `${afterMs} ms`);
       const from = node.peer.messages.length;
       bird.process.kill("SIGCONT");
       await node.up(from);
@@ -80,7 +80,7 @@ suite("BFD with BIRD", () => {
     node.peer.process.kill("SIGSTOP");
     await bird.noRoute("198.51.100.1/32");
     const afterMs = performance.now() - fromMs;
-    assert.ok(afterMs < 1_500, `${afterMs} ms`);
+    assert.ok(afterMs < 5_000, `${afterMs} ms`);
     node.peer.process.kill("SIGCONT");
     await bird.route("198.51.100.1/32");
     await node.stop(false);

@@ -93,7 +93,7 @@ for (const kind of daemons) {
       daemon.process.kill("SIGSTOP");
       assert.equal((await node.logged("BGP session is down"))["reason"], "hold timer expired");
       const afterMs = performance.now() - fromMs;
-      assert.ok(afterMs > 1_500 && afterMs < 4_500, `${afterMs} ms`);
+      assert.ok(afterMs > 1_500 && afterMs < 8_000, `${afterMs} ms`);
     });
 
     if (!kind.helps) return;

@@ -192,7 +192,7 @@ suite("BGP with BIRD", () => {
     const down = await node.logged("BGP session is down");
     const afterMs = performance.now() - frozenMs;
     assert.equal(down["reason"], "hold timer expired");
-    assert.ok(afterMs > 1_500 && afterMs < 4_500, `${afterMs} ms`);
+    assert.ok(afterMs > 1_500 && afterMs < 8_000, `${afterMs} ms`);
     const from = node.peer.messages.length;
     bird.process.kill("SIGCONT");
     await node.up(from);
