@@ -8,6 +8,7 @@ import { gatewayYaml } from "../cli/support/workspace.ts";
 import { requireTool } from "../support/requires.ts";
 import { layer2Yaml, openCluster, vips, type Cluster, type ClusterNode } from "./support/announce-cluster.ts";
 import { Watcher } from "./support/client-network.ts";
+import { Bird, eventually } from "./support/routers.ts";
 import { TestNetwork, type Host } from "./support/test-network.ts";
 
 const [vip, vip6] = vips;
@@ -117,7 +118,69 @@ suite("naru announce", () => {
     assert.equal(await heir.signal("SIGTERM"), 0);
     assert.doesNotMatch(await heir.host.ip("address show dev lo"), new RegExp(vip));
   });
+
+  test("a router has a route by every node, with a password, and one less when a node stops", async (t) => {
+    const network = requireTool(t, "bird") === null ? null : TestNetwork.open(t);
+    if (network === null) return;
+    const cluster = await openCluster(t, network, 2);
+    const { client: router, nodes } = cluster;
+    const [first, second] = nodes as readonly [ClusterNode, ClusterNode];
+    await cluster.configure(bgpYaml);
+    const options = 'passive on; password "river"; ipv4 { import all; export none; };';
+    const neighbors = [1, 2].map(
+      (at) => `protocol bgp n${at} { local as 65000; neighbor 10.9.0.${at} as 65001; ${options} }`,
+    );
+    const bird = await Bird.start(t, router, "10.9.0.99", neighbors.join("\n"));
+    await cluster.launch();
+    const via = async (): Promise<readonly string[]> =>
+      [...(await router.ip("route show 198.51.100.0")).matchAll(/via (\S+)/g)]
+        .map(([, address]) => address!)
+        .toSorted();
+
+    await eventually(via, (addresses) => addresses.join(" ") === "10.9.0.1 10.9.0.2");
+    assert.match(await bird.route("198.51.100.0/32"), /BGP\.community: \(65001,7\)/);
+    const { vips: shown, bgpPeers, serviceBGPStatuses } = await first.vips();
+    assert.deepEqual(
+      shown.map(({ bgp }) => bgp),
+      [{ nodes: ["n1"], peers: ["router"] }],
+    );
+    assert.deepEqual(
+      bgpPeers.map(({ state, announcedPrefixes }) => [state, announcedPrefixes]),
+      [["Established", 1]],
+    );
+    assert.deepEqual(
+      serviceBGPStatuses.map(({ node, serviceName, peers }) => [node, serviceName, peers]),
+      [["n1", "shop", ["router"]]],
+    );
+
+    assert.equal(await second.signal("SIGTERM"), 0);
+    await eventually(via, (addresses) => addresses.join(" ") === "10.9.0.1", 1_000);
+    assert.match(bird.log(), /n2: .*Administrative shutdown/);
+    await cluster.configure(bgpYaml.replace("type: LoadBalancer", "type: ClusterIP"));
+    await bird.noRoute("198.51.100.0/32");
+  });
 });
+
+const bgpYaml = `apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: routed, namespace: metallb-system}
+spec: {addresses: [198.51.100.0/28]}
+---
+apiVersion: metallb.io/v1beta1
+kind: BGPAdvertisement
+metadata: {name: routed, namespace: metallb-system}
+spec: {communities: ["65001:7"]}
+---
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: router, namespace: metallb-system}
+spec: {myASN: 65001, peerASN: 65000, peerAddress: 10.9.0.99, holdTime: 9s, password: river}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop}
+spec: {type: LoadBalancer, ports: [{port: 80}]}
+`;
 
 /** A gateway on port 80, in front of an origin that says the name of the node. */
 async function runGateway(node: ClusterNode): Promise<void> {
