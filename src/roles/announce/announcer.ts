@@ -27,6 +27,7 @@ import { announcedSamples, configSamples, poolSamples } from "./announce-samples
 import { AnnouncingConfig, concernsAnnouncing, type Announcing } from "./announcing-config.ts";
 import { mergeInterfaces } from "./announcements.ts";
 import { createGroup, type Group } from "./group.ts";
+import { BoundAddresses } from "./bound-addresses.ts";
 import { LocalNetwork } from "./local-network.ts";
 import { nodeAddresses } from "./node-addresses.ts";
 
@@ -57,6 +58,7 @@ export class Announcer {
   readonly #network: LocalNetwork;
   readonly #group: Group;
   readonly #bgp: BgpSpeaker;
+  readonly #bound: BoundAddresses;
   readonly #digests = new Digests();
   #loop: ConfigLoop | null = null;
   #source: FileSource | null = null;
@@ -85,6 +87,7 @@ export class Announcer {
       this.#decideSoon();
     };
     this.#network = new LocalNetwork({ clock, random, logger, onLinks }, options);
+    this.#bound = new BoundAddresses(clock, logger);
     this.#bgp = createBgpSpeaker(
       { clock, random, logger: logger.child("bgp"), transport: createBgpTransport(), addresses: nodeAddresses },
       { ...announceDefaults.bgp, node: options.node, listen: options.bgpListen },
@@ -159,6 +162,7 @@ export class Announcer {
     this.#readiness = { state: "DRAINING", reason: "stopping" };
     this.#group.stop();
     await this.#network.stop();
+    this.#bound.set(new Set());
     await Promise.all([this.#bgp.stop(false), this.#stopFollowing()]);
     this.#deps.logger.info("stopped");
   }
@@ -246,6 +250,7 @@ export class Announcer {
     this.#tellOthers();
     this.#bgp.setPeers(config.peers.filter(({ name }) => decision.bgp.has(name)).map(bgpPeerConfig));
     this.#bgp.setRoutes(decision.bgp);
+    if (this.#options.bindVip) this.#bound.set(addressesOf(decision));
     this.#logChanges(before, decision);
   }
 
@@ -297,6 +302,12 @@ export class Announcer {
       ...this.#group.samples(),
     ];
   }
+}
+
+/** Everything that reaches this node because of it. */
+function addressesOf({ layer2, services }: Decision): ReadonlySet<string> {
+  const byBgp = services.flatMap(({ addresses, bgpPeers }) => (bgpPeers.length > 0 ? addresses : []));
+  return new Set([...layer2.map(({ ip }) => ip), ...byBgp]);
 }
 
 function noLayer2(reason: string): CliError {
