@@ -25,6 +25,8 @@ export type StartProcess = () => ChildProcessWithoutNullStreams;
 
 /** Characters of all files together. Reading so many takes some 30 ms, half of what it takes to start a process. */
 const inProcessChars = 64 * 1024;
+/** A process that takes longer hangs, and would keep every later change from being built. */
+const longestBuildMs = 300_000;
 
 /** As `Builder`, but one build after the other: the next one only when the promise of the last has settled. */
 export class ScalingBuilder {
@@ -96,7 +98,7 @@ export class ScalingBuilder {
       child.stdin.end(question);
       const [bytes, complaint, [code, signal]] = await output;
       if (code === 0) return deserialize(bytes) as BuildAnswer;
-      const why = complaint.trim().slice(-1_000) || "without a word, as when memory is short";
+      const why = complaint.trim().slice(-1_000) || "memory was short, or it took more than five minutes";
       throw new Error(`the process of the build ended with ${signal ?? `code ${code}`}: ${why}`);
     } finally {
       this.#child = null;
@@ -105,9 +107,9 @@ export class ScalingBuilder {
 }
 
 /** The program lies beside this file, from source; in the bundle beside the chunk that this file is part of. */
-export function startBuildProcess(): ChildProcessWithoutNullStreams {
+export function startBuildProcess(timeoutMs = longestBuildMs): ChildProcessWithoutNullStreams {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   const program = fileURLToPath(new URL(`./build-process.${extension}`, import.meta.url));
   // Detached: Ctrl-C goes to all of a terminal's group, and when this one ends is for us to say.
-  return spawn(process.execPath, [program], { detached: true });
+  return spawn(process.execPath, [program], { detached: true, timeout: timeoutMs, killSignal: "SIGKILL" });
 }

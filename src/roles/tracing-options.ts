@@ -53,11 +53,12 @@ function endpointFrom(values: OptionValues, environment: Environment): string | 
 
 function readUrl(text: string, name: string, command: string): URL {
   const url = URL.parse(text);
+  // First: what is wrong with a URL is said with all of it.
+  if (url !== null && (url.username !== "" || url.password !== "")) {
+    throw usageError(`${name}: must not hold a password; use OTEL_EXPORTER_OTLP_HEADERS`, command);
+  }
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
     throw usageError(`${name} ${text}: must be a URL like http://collector:4318`, command);
-  }
-  if (url.username !== "" || url.password !== "") {
-    throw usageError(`${name}: must not hold a password; use OTEL_EXPORTER_OTLP_HEADERS`, command);
   }
   return url;
 }

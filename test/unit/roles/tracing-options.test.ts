@@ -71,10 +71,12 @@ test("what is no URL of a collector is refused, by the name it was given under",
       assert.throws(read, (error) => error instanceof CliError && error.message.startsWith(`${name} ${text}: must be`));
     }
   }
-  assert.throws(
-    () => optionsOf(["--otlp-endpoint", "http://user:secret@collector:4318"]),
-    (error) => error instanceof CliError && !error.message.includes("secret"),
-  );
+  for (const scheme of ["http", "grpc"]) {
+    assert.throws(
+      () => optionsOf(["--otlp-endpoint", `${scheme}://user:secret@collector:4318`]),
+      (error) => error instanceof CliError && !error.message.includes("secret"),
+    );
+  }
 });
 
 test("the rate is a percentage", () => {

@@ -176,6 +176,11 @@ describe("a builder that scales", { timeout: 60_000 }, () => {
     assert.equal((await elsewhere(builder.build(large(), []))).resourceCount, 4);
   });
 
+  it("ends a process that takes too long", async () => {
+    fresh(() => startBuildProcess(1));
+    await assert.rejects(elsewhere(builder.build(large(), [])), /ended with SIGKILL: .* more than five minutes/);
+  });
+
   it("ends the process that is under way when it is closed", async () => {
     let ended = false;
     fresh(() => {
@@ -183,7 +188,7 @@ describe("a builder that scales", { timeout: 60_000 }, () => {
       child.on("exit", () => (ended = true));
       return child;
     });
-    const rejected = assert.rejects(elsewhere(builder.build(large(), [])), /ended with SIGKILL: without a word/);
+    const rejected = assert.rejects(elsewhere(builder.build(large(), [])), /ended with SIGKILL: memory was short/);
     await builder.close();
     assert.ok(ended);
     await rejected;
