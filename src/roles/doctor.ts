@@ -11,7 +11,7 @@ import { createLogger } from "../telemetry/index.ts";
 import { announceOptionsFrom, type AnnounceOptions } from "./announce/announce-options.ts";
 import { mergeInterfaces } from "./announce/announcements.ts";
 import { AnnouncingConfig, concernsAnnouncing } from "./announce/announcing-config.ts";
-import { announceableLinks } from "./announce/local-network.ts";
+import { announceableLinks } from "./announce/announceable-links.ts";
 import { checkFiles, decideAlone, type FilesQuestion } from "./doctor/check-files.ts";
 import { checkLimits } from "./doctor/check-limits.ts";
 import { checkNetwork } from "./doctor/check-network.ts";

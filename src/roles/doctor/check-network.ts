@@ -6,7 +6,7 @@ import { ip } from "../../core/index.ts";
 import type { L2Advertisement, Labels } from "../../model/index.ts";
 import type { LinkInfo } from "../../platform/index.ts";
 import type { AnnounceOptions } from "../announce/announce-options.ts";
-import { announceableLinks } from "../announce/local-network.ts";
+import { announceableLinks } from "../announce/announceable-links.ts";
 import type { Facts } from "./facts.ts";
 import { ok, type Finding } from "./finding.ts";
 

@@ -16,7 +16,7 @@ type Asked = Pick<AnnounceOptions, "bindVip" | "bgpListen" | "heartbeats">;
 /** `config` null = no files were named, so what they need is not known. */
 export function checkPrivileges(facts: Facts, options: Asked, config: AnnounceConfig | null): readonly Finding[] {
   return [
-    checkFfi(facts, config),
+    checkFfi(facts, options, config),
     checkNetRaw(facts, config),
     checkNetAdmin(facts, options),
     checkBindService(facts, options),
@@ -25,12 +25,13 @@ export function checkPrivileges(facts: Facts, options: Asked, config: AnnounceCo
   ];
 }
 
-function checkFfi({ nodeVersion, ffi }: Facts, config: AnnounceConfig | null): Finding {
+function checkFfi({ nodeVersion, ffi }: Facts, { bindVip }: Asked, config: AnnounceConfig | null): Finding {
   const check = "node:ffi";
   if (ffi === null) return ok(check, `Node.js ${nodeVersion} has it`);
   const needs = [
     ...(config === null || config.l2.length > 0 ? ["layer 2"] : []),
     ...(config?.peers.some(({ password }) => password !== null) === true ? ["passwords of BGP peers"] : []),
+    ...(bindVip ? ["--bind-vip"] : []),
   ];
   return {
     check,

@@ -14,7 +14,7 @@ import { maxOpenFiles } from "../../telemetry/index.ts";
 import type { AnnounceOptions } from "../announce/announce-options.ts";
 import { askAnnouncer } from "../announce/ask-announcer.ts";
 import { readKeys } from "../announce/group.ts";
-import { announceableLinks } from "../announce/local-network.ts";
+import { announceableLinks } from "../announce/announceable-links.ts";
 import { kernelMigratesConnections } from "../system-deps.ts";
 import type { Facts, KeyFileFact, PortFact } from "./facts.ts";
 
