@@ -40,10 +40,10 @@ suite("what is announced by", () => {
     const held = config.take(resourcesIn(advertisement + overlapping + lan + service("a") + service("b")));
     assert.equal(held.stale, true);
     assert.deepEqual(
-      held.allocations.services.map(({ service: key, addresses }) => [key, addresses[0]]),
+      held.allocations.services.map(({ service: key, pool: from, addresses }) => [key, from, addresses[0]]),
       [
-        ["default/a", "10.0.0.0"],
-        ["default/b", "10.0.0.1"],
+        ["default/a", "lan", "10.0.0.0"],
+        ["default/b", "lan", "10.0.0.1"],
       ],
     );
     assert.equal(
