@@ -11,7 +11,7 @@ import type { ByteRange } from "../telemetry/port.ts";
 import type { Cluster } from "./cluster.ts";
 import type { DownstreamConnection } from "./downstream-connection.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { BodyDecoder, RequestHeadParser, ResponseHeadParser, type HeadLimits } from "./http1/index.ts";
+import { BodyDecoder, HeaderId, RequestHeadParser, ResponseHeadParser, type HeadLimits } from "./http1/index.ts";
 import { requestIdBytes } from "./request-ids.ts";
 import type { BoundAction, BoundForward } from "./route-binding.ts";
 import type { TraceContext } from "./trace-context.ts";
@@ -134,6 +134,8 @@ export class Exchange implements RequestView {
     if (lowerCaseName === "x-forwarded-client-cert") return null;
     if (this.downstream!.listener.role === "gateway") {
       if (lowerCaseName === "x-forwarded-proto") return this.scheme;
+      if (lowerCaseName === "x-forwarded-for") return this.#forwardedFor();
+      if (lowerCaseName === "x-request-id") return this.requestId.toString("latin1");
       if (lowerCaseName.startsWith("x-envoy-")) return null;
     }
     return this.requestParser.head.header(lowerCaseName);
@@ -141,6 +143,15 @@ export class Exchange implements RequestView {
 
   query(): string {
     return this.requestParser.head.query();
+  }
+
+  #forwardedFor(): string {
+    const { head } = this.requestParser;
+    let list = "";
+    for (let index = 0; index < head.headerCount; index++) {
+      if (head.headerId[index] === HeaderId.xForwardedFor) list += `${head.value(index)}, `;
+    }
+    return list + this.downstream!.connection.remoteAddress;
   }
 
   /** Makes room for `bytes` more of the head. */

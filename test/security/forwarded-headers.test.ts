@@ -75,6 +75,9 @@ test("a route cannot be chosen by what is not passed on", async () => {
       { ...route({ headers: [header("x-envoy-internal", "true")] }), action: trap },
       { ...route({ headers: [header("x-forwarded-proto", "https")] }), action: trap },
       { ...route({ headers: [header("x-forwarded-client-cert", "URI=admin")] }), action: trap },
+      { ...route({ headers: [header("x-request-id", "admin")] }), action: trap },
+      { ...route({ headers: [header("x-forwarded-for", "10.0.0.1")] }), action: trap },
+      { ...route({ headers: [header("x-forwarded-for", "10.0.0.1, 10.0.0.2, 127.0.0.1")] }), action: trap },
       {
         ...route({ uri: { kind: "prefix", value: "/plain" }, headers: [header("x-forwarded-proto", "http")] }),
         action: trap,
@@ -85,6 +88,12 @@ test("a route cannot be chosen by what is not passed on", async () => {
   await arena.forwarded(get("X-Envoy-Internal: true\r\n"));
   await arena.forwarded(get("X-Forwarded-Proto: https\r\n"));
   await arena.forwarded(get("X-Forwarded-Client-Cert: URI=admin\r\n"));
+  await arena.forwarded(get("X-Request-Id: admin\r\n"));
+  await arena.forwarded(get("X-Forwarded-For: 10.0.0.1\r\n"));
+  await arena.answered(
+    "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 10.0.0.2\r\n\r\n",
+    403,
+  );
   await arena.answered("GET /plain HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n", 403);
 });
 
