@@ -11,8 +11,9 @@ export function liveVips(announcer: Announcer, node: string): LiveVips {
   const { state, reason } = announcer.readiness();
   const layer2 = announcer.network.status();
   const byAddress = new Map(layer2.map((status) => [status.ip, status]));
+  const allocations = new Map(announcing?.allocations.services.map((each) => [each.service, each]));
   const vips = (decision?.services ?? []).map((service): Vip => {
-    const allocation = announcing?.allocations.services.find((each) => each.service === service.service);
+    const allocation = allocations.get(service.service);
     const { addresses, layer2Node, bgpPeers } = service;
     const isOurs = layer2Node === node && service.layer2Reason === null;
     const interfaces = addresses.flatMap((address) => byAddress.get(address)?.interfaces ?? []);

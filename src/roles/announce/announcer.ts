@@ -272,7 +272,9 @@ export class Announcer {
     return { ...announcement, probe: this.#options.probe && !this.#foreign.has(announcement.ip) };
   }
 
+  /** That another node announces a service is worth a line when it moves there, and else a detail. */
   #logChanges(before: Decision | null, { services }: Decision): void {
+    const { logger } = this.#deps;
     const known = new Map(before?.services.map((service) => [service.service, service]));
     for (const { service, addresses, layer2Node, bgpPeers, reason } of services) {
       const last = known.get(service);
@@ -280,11 +282,13 @@ export class Announcer {
         last?.reason === reason && last.layer2Node === layer2Node && last.bgpPeers.join() === bgpPeers.join();
       if (isSame && last.addresses.join() === addresses.join()) continue;
       const fields = { service, addresses: addresses.join(",") };
-      if (reason !== null) {
-        this.#deps.logger.info("service is not announced from here", { ...fields, reason, by: layer2Node });
-      } else {
+      if (reason === null) {
         const isLayer2 = layer2Node === this.#options.node;
-        this.#deps.logger.info("service is announced", { ...fields, layer2: isLayer2, bgp_peers: bgpPeers.join(",") });
+        logger.info("service is announced", { ...fields, layer2: isLayer2, bgp_peers: bgpPeers.join(",") });
+      } else if (layer2Node === null || last?.reason === null) {
+        logger.info("service is not announced from here", { ...fields, reason, by: layer2Node });
+      } else {
+        logger.debug("service is announced elsewhere", { ...fields, by: layer2Node });
       }
     }
   }

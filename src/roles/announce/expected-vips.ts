@@ -3,6 +3,7 @@
 
 import {
   decide,
+  Digests,
   type Allocations,
   type AnnounceConfig,
   type Decision,
@@ -18,9 +19,10 @@ export function expectedVips(config: AnnounceConfig, allocations: Allocations): 
   const members = nodes.map((node): Member => {
     return { node, labels: {}, ready: true, seasoned: true, reach: null, announced: new Set() };
   });
+  const digests = new Digests();
   const decisions = nodes.map((me): readonly [string, Decision] => [
     me,
-    decide({ config, allocations: allocations.services, me, members, offSubnet: false }),
+    decide({ config, allocations: allocations.services, me, members, offSubnet: false }, digests),
   ]);
   return allocations.services.map(({ failure, notes, ...allocation }, index) => {
     const ofNodes = decisions.map(([node, { services }]) => ({ node, decision: services[index]! }));
