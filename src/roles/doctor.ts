@@ -16,6 +16,7 @@ import { checkFiles, decideAlone, type FilesQuestion } from "./doctor/check-file
 import { checkLimits } from "./doctor/check-limits.ts";
 import { checkNetwork } from "./doctor/check-network.ts";
 import { checkPrivileges } from "./doctor/check-privileges.ts";
+import { announcedElsewhere, checkRunning } from "./doctor/check-running.ts";
 import { countFindings, renderFindings, verdictOf, type Finding } from "./doctor/finding.ts";
 import { checkClaims, findForeignClaims } from "./doctor/foreign-claims.ts";
 import { readFacts } from "./doctor/read-facts.ts";
@@ -34,7 +35,8 @@ export async function runDoctor(values: OptionValues, { terminal }: CommandConte
     ...checkPrivileges(facts, options, config),
     ...checkNetwork({ facts, options, config, labels: labelsOf(options, config) }),
     ...(files === null ? [] : checkFiles(files)),
-    ...(files === null || !options.probe ? [] : await probe(clock, files)),
+    ...(files === null || !options.probe ? [] : await probe(clock, files, announcedElsewhere(facts.running))),
+    ...checkRunning(facts.running),
     ...checkLimits(facts, defaultDataPlaneOptions.backlog),
   ];
   const counts = countFindings(findings);
@@ -65,9 +67,9 @@ async function readFiles(
   };
 }
 
-/** Asks for all that this node would announce in layer 2. */
-async function probe(clock: Clock, files: FilesQuestion): Promise<readonly Finding[]> {
-  const announcements = mergeInterfaces(decideAlone(files).layer2);
+/** Asks for all that this node would announce in layer 2, but for the addresses of `elsewhere`, which other nodes announce. */
+async function probe(clock: Clock, files: FilesQuestion, elsewhere: ReadonlySet<string>): Promise<readonly Finding[]> {
+  const announcements = mergeInterfaces(decideAlone(files).layer2).filter(({ ip }) => !elsewhere.has(ip));
   if (announcements.length === 0 || files.links === null) return [];
   const packets = openPackets(clock);
   // What is missing is a finding already.

@@ -104,6 +104,7 @@ suite("naru doctor", { concurrency: 2 }, () => {
     const ports = ["--admin-port", port, "--status-port", "0", "--stats-port", "0"];
     const answer = answerOf(await runNaru(["doctor", ...ports, "-o", "json"]));
     assert.deepEqual(saidBy(answer, "ports"), ["ok naru announce runs here and has them"]);
+    assert.match(saidBy(answer, "announcer")[0]!, /^warning the session with BGPPeer router \(127\.0\.0\.1:1\) is /);
   });
 
   test("takes whoever else has the admin port for what it is", async () => {

@@ -39,6 +39,7 @@ export function checkNetwork(question: NetworkQuestion): readonly Finding[] {
   return [
     ...checkInterfaces(usable, question),
     ...checkNamed(links, usable, question),
+    ...checkWireless(usable, facts),
     checkOwnAddresses(usable, config),
     checkArp(links, usable, question),
     checkReversePath(usable, facts),
@@ -107,6 +108,15 @@ function whyUnusable(name: string, links: readonly LinkInfo[], usable: readonly 
   if (link.loopback) return `${name} is the loopback`;
   if (link.master !== 0) return `${name} is part of ${master?.name ?? "another one"}`;
   return `${name} is left out by --interfaces or --exclude-interfaces`;
+}
+
+function checkWireless(usable: readonly LinkInfo[], { wireless }: Facts): readonly Finding[] {
+  const names = usable.map(({ name }) => name).filter((name) => wireless.includes(name));
+  if (names.length === 0) return [];
+  const why =
+    "many access points drop broadcasts, or answer ARP for their clients: nobody may hear what is announced there";
+  const fix = "use a cable or BGP, or leave the interface out by --exclude-interfaces";
+  return [{ check: "interfaces", status: "warning", what: `${names.join(", ")}: Wi-Fi`, why, fix }];
 }
 
 /** Addresses of the machine itself that a service could be given. */

@@ -89,8 +89,8 @@ function checkBindService({ capabilities, firstFreePort }: Facts, { bgpListen }:
   };
 }
 
-function checkPorts({ ports, announcerRuns }: Facts): readonly Finding[] {
-  if (announcerRuns) return [ok("ports", "naru announce runs here and has them")];
+function checkPorts({ ports, running }: Facts): readonly Finding[] {
+  if (running !== null) return [ok("ports", "naru announce runs here and has them")];
   const failed = ports.filter(({ failure }) => failure !== null);
   if (failed.length > 0) return failed.map(portFinding);
   return [ok("ports", `${ports.map(({ at, use }) => `${at} (${use})`).join(", ")} can be had`)];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // All that the checks know of this machine. Data: read once by read-facts.ts, and made up by tests.
 
+import type { LiveVips } from "../announce/live-vips.ts";
 import type { LinkInfo, UringAvailability } from "../../platform/index.ts";
 
 export interface Facts {
@@ -15,6 +16,8 @@ export interface Facts {
   readonly uring: UringAvailability;
   /** null = unknown, for want of node:ffi. */
   readonly links: readonly LinkInfo[] | null;
+  /** Names of interfaces that are Wi-Fi. */
+  readonly wireless: readonly string[];
   /** What of ARP would make this kernel answer for addresses that it only has, as `arpHazards` says it. */
   readonly arpHazards: readonly string[];
   /** net.ipv4.conf.NAME.rp_filter by NAME, `all` included; a name that is not there has none. */
@@ -30,8 +33,8 @@ export interface Facts {
   readonly migratesConnections: boolean;
   /** Ports that the announcer would have here. Empty when one runs already. */
   readonly ports: readonly PortFact[];
-  /** An announcer answers at the admin port. */
-  readonly announcerRuns: boolean;
+  /** What the announcer says that answers at the admin port; null = none does. */
+  readonly running: LiveVips | null;
   /** null = there is no --key-file. */
   readonly keyFile: KeyFileFact | null;
 }

@@ -3,7 +3,7 @@
 
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { availableParallelism } from "node:os";
 
@@ -13,6 +13,7 @@ import { arpHazards, openLibc, openPackets, probeUring, readLinks } from "../../
 import { maxOpenFiles } from "../../telemetry/index.ts";
 import type { AnnounceOptions } from "../announce/announce-options.ts";
 import { askAnnouncer } from "../announce/ask-announcer.ts";
+import type { LiveVips } from "../announce/live-vips.ts";
 import { readKeys } from "../announce/group.ts";
 import { announceableLinks } from "../announce/announceable-links.ts";
 import { kernelMigratesConnections } from "../system-deps.ts";
@@ -24,7 +25,8 @@ export async function readFacts(clock: Clock, options: AnnounceOptions): Promise
   const links = typeof libc === "string" || process.platform !== "linux" ? null : readLinks(libc);
   const names = announceableLinks(links ?? [], options).map(({ name }) => name);
   const ports = await readPorts(options);
-  const announcerRuns = ports.some(({ failure }) => failure === "EADDRINUSE") && (await isAnnouncer(options.admin));
+  const isTaken = ports.some(({ failure }) => failure === "EADDRINUSE");
+  const running = isTaken ? await askRunning(options.admin) : null;
   return {
     nodeVersion: process.versions.node,
     ffi: typeof libc === "string" ? libc : null,
@@ -32,6 +34,7 @@ export async function readFacts(clock: Clock, options: AnnounceOptions): Promise
     capabilities: readCapabilities(),
     uring: probeUring(),
     links,
+    wireless: names.filter((name) => existsSync(`/sys/class/net/${name}/phy80211`)),
     arpHazards: arpHazards(names),
     reversePathFilters: readReversePathFilters(["all", ...names]),
     openFiles: maxOpenFiles(),
@@ -39,8 +42,8 @@ export async function readFacts(clock: Clock, options: AnnounceOptions): Promise
     longestBacklog: readNumber("/proc/sys/net/core/somaxconn"),
     firstFreePort: readNumber("/proc/sys/net/ipv4/ip_unprivileged_port_start"),
     migratesConnections: kernelMigratesConnections(),
-    ports: announcerRuns ? [] : ports,
-    announcerRuns,
+    ports: running === null ? ports : [],
+    running,
     keyFile: options.heartbeats === null ? null : readKeyFile(options.heartbeats.keyFile),
   };
 }
@@ -129,13 +132,12 @@ async function bindUdp(host: string, port: number): Promise<void> {
   }
 }
 
-async function isAnnouncer({ host, port }: AnnounceOptions["admin"]): Promise<boolean> {
+/** null when somebody else is there, or nobody. */
+async function askRunning({ host, port }: AnnounceOptions["admin"]): Promise<LiveVips | null> {
   try {
-    await askAnnouncer(host === "" ? "127.0.0.1" : host, port);
-    return true;
+    return await askAnnouncer(host === "" ? "127.0.0.1" : host, port);
   } catch (error) {
-    // Somebody else is there, or nobody, or it does not speak our language.
-    if (error instanceof CliError || error instanceof SyntaxError) return false;
+    if (error instanceof CliError || error instanceof SyntaxError) return null;
     throw error;
   }
 }

@@ -4,6 +4,7 @@
 import { decodeDocuments } from "../../../../src/config/decode/index.ts";
 import type { LinkInfo } from "../../../../src/platform/index.ts";
 import { AnnouncingConfig } from "../../../../src/roles/announce/announcing-config.ts";
+import type { LiveVips } from "../../../../src/roles/announce/live-vips.ts";
 import type { FilesQuestion } from "../../../../src/roles/doctor/check-files.ts";
 import type { Facts } from "../../../../src/roles/doctor/facts.ts";
 import type { Finding } from "../../../../src/roles/doctor/finding.ts";
@@ -20,6 +21,7 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     capabilities: allCapabilities,
     uring: { available: true },
     links: [eth("eth0", 2, "10.9.0.1")],
+    wireless: [],
     arpHazards: [],
     reversePathFilters: new Map([["all", 0]]),
     openFiles: 1_048_576,
@@ -28,7 +30,7 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     firstFreePort: 1_024,
     migratesConnections: true,
     ports: [{ use: "metrics", option: "--stats-port", at: "*:7472", port: 7_472, failure: null }],
-    announcerRuns: false,
+    running: null,
     keyFile: null,
     ...changes,
   };
@@ -47,6 +49,25 @@ export function files(documents: readonly string[], changes: Partial<FilesQuesti
   const announcing = new AnnouncingConfig(options).take(resources);
   const all = [...problems, ...announcing.problems];
   return { announcing, problems: all, node: "a", alone: true, links: facts().links, ...changes };
+}
+
+/** What an announcer says of itself that is alone and well. */
+export function live(changes: Partial<LiveVips> = {}): LiveVips {
+  return {
+    node: "a",
+    state: "LIVE",
+    stale: false,
+    layer2Failure: null,
+    members: [{ node: "a", ready: true, seasoned: true, addresses: 0 }],
+    vips: [],
+    layer2: [],
+    bgpPeers: [],
+    splitBrains: [],
+    nameCollisions: [],
+    serviceL2Statuses: [],
+    serviceBGPStatuses: [],
+    ...changes,
+  };
 }
 
 /** What is not in order, as `status check: what`. */

@@ -96,6 +96,12 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    name: "Wi-Fi",
+    links: [eth0, eth("wlan0", 6, "10.6.0.1"), eth("wlan1", 7, "10.5.0.1", { up: false })],
+    facts: { wireless: ["wlan0", "wlan1"] },
+    says: ["warning interfaces: wlan0: Wi-Fi"],
+  },
+  {
     name: "an address of the machine in a pool",
     links: [eth("eth0", 2, "10.9.0.210")],
     says: ["error own-addresses: 10.9.0.210 of eth0 is in IPAddressPool lan"],

@@ -6,7 +6,7 @@ import { suite, test } from "node:test";
 import { checkPrivileges } from "../../../../src/roles/doctor/check-privileges.ts";
 import type { Facts } from "../../../../src/roles/doctor/facts.ts";
 import { doc, peer, pool } from "../../announce/link/linking.ts";
-import { allCapabilities, complaints, facts, files } from "./builders.ts";
+import { allCapabilities, complaints, facts, files, live } from "./builders.ts";
 
 type Asked = Parameters<typeof checkPrivileges>[1];
 
@@ -117,7 +117,7 @@ const rows: readonly Row[] = [
     says: ["error ports: 0.0.0.0:179 is no address of this machine"],
   },
   { name: "another failure", facts: port("EMFILE"), says: ["error ports: 0.0.0.0:179 cannot be bound: EMFILE"] },
-  { name: "an announcer that has the ports", facts: { ports: [], announcerRuns: true }, says: [] },
+  { name: "an announcer that has the ports", facts: { ports: [], running: live() }, says: [] },
   {
     name: "no key file",
     facts: { keyFile: null },
