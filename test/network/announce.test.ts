@@ -92,6 +92,34 @@ suite("naru announce", () => {
     assert.equal((await answering(cluster.client, arping)).includes(owner.mac), false);
   });
 
+  test("an address that another host has is withheld, unless it is not to be asked for", async (t) => {
+    const network = TestNetwork.open(t);
+    if (network === null) return;
+    const cluster = await openCluster(t, network, 1);
+    const [node] = cluster.nodes as readonly [ClusterNode];
+    await cluster.configure(layer2Yaml("shop"));
+    await cluster.client.ip(`address add ${vip}/24 dev eth0`);
+    const clientMac = /link\/ether (\S+)/.exec(await cluster.client.ip("link show dev eth0"))?.[1];
+    const phases = async () => (await node.vips()).layer2.map(({ ip, phase }) => [ip, phase]);
+
+    node.launch();
+    await node.logged(/Another host claims an announced address/);
+    const answer = await eventually(phases, (each) => each.every(([, phase]) => phase !== "probing"));
+    assert.deepEqual(answer, [
+      [vip, "conflict"],
+      [vip6, "announcing"],
+    ]);
+    assert.equal((await node.vips()).vips[0]?.note, `${vip} is in use by ${clientMac}`);
+    assert.equal(await node.signal("SIGTERM"), 0);
+
+    node.launch("--probe", "off");
+    await node.logged(/ announcing /);
+    assert.deepEqual(await phases(), [
+      [vip, "announcing"],
+      [vip6, "announcing"],
+    ]);
+  });
+
   test("requests to an announced address reach the gateway of its node, and after that one's death another", async (t) => {
     const curl = requireTool(t, "curl");
     const network = curl === null ? null : TestNetwork.open(t);
