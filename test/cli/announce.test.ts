@@ -201,11 +201,12 @@ suite("naru announce", { concurrency: 2 }, () => {
       run("--key-file", key),
       runNaru(["announce", "-f", "nowhere", ...freePorts]),
     ]);
-    const [noKey, label, pattern, listen] = await Promise.all([
+    const [noKey, label, pattern, listen, twice] = await Promise.all([
       run("--peers", "10.0.0.2"),
       run("--node-labels", "edge"),
       run("--exclude-interfaces", "("),
       run("--bgp-listen", "x:y"),
+      run("--bgp-listen", "127.0.0.1:179", "--bgp-listen", "127.0.0.2:179"),
     ]);
     assert.deepEqual([noFfi.code, shortKey.code, missing.code], [1, 1, 1]);
     assert.match(
@@ -215,7 +216,7 @@ suite("naru announce", { concurrency: 2 }, () => {
     assert.match(shortKey.stderr, /key 1 is shorter than 32 characters.*\nMake one with 'openssl rand -hex 32'/);
     assert.doesNotMatch(shortKey.stderr, /\bshort\b/);
     assert.match(missing.stderr, /naru: nowhere: /);
-    for (const { code, stderr } of [noKey, label, pattern, listen]) {
+    for (const { code, stderr } of [noKey, label, pattern, listen, twice]) {
       assert.equal(code, 2, stderr);
       assert.match(stderr, /^naru: --/);
     }

@@ -98,8 +98,15 @@ function bgpListenFrom(values: OptionValues): AnnounceOptions["bgpListen"] {
   if (places.some(({ port }) => port !== first.port)) {
     throw usageError("--bgp-listen: all addresses have one port", values.commandName);
   }
-  const addresses = places.flatMap(({ host }) => (host === "" ? ["0.0.0.0", "::"] : [host]));
-  return { addresses: [...new Set(addresses)], port: first.port };
+  const addresses = [...new Set(places.flatMap(({ host }) => (host === "" ? ["0.0.0.0", "::"] : [host])))];
+  for (const [family, isOfIt] of [
+    ["IPv4", (address: string) => !address.includes(":")],
+    ["IPv6", (address: string) => address.includes(":")],
+  ] as const) {
+    if (addresses.filter(isOfIt).length <= 1) continue;
+    throw usageError(`--bgp-listen: one ${family} address at most; leave it out to listen on all`, values.commandName);
+  }
+  return { addresses, port: first.port };
 }
 
 function patternsOf(values: OptionValues): readonly string[] | null {
