@@ -124,7 +124,8 @@ function checkAnnouncements(question: FilesQuestion): readonly Finding[] {
     }),
   );
   if (findings.length > 0) return findings;
-  return [ok(check, "this node can announce every service that has an address")];
+  const reserve = question.links === null ? ", as far as can be said without its interfaces" : "";
+  return [ok(check, `this node can announce every service that has an address${reserve}`)];
 }
 
 /** Where other nodes can announce, this one need not. */

@@ -55,7 +55,7 @@ export interface KeyFileFact {
   readonly path: string;
   /** Why it gives no keys; null = it does. */
   readonly failure: string | null;
-  /** Permission bits of its mode. */
+  /** Permission bits of its mode; 0 where it gives no keys. */
   readonly mode: number;
 }
 

@@ -35,18 +35,17 @@ export function verdictOf({ error, warning }: Counts): string {
   return `${countOf(error, "error")}, ${countOf(warning, "warning")}`;
 }
 
-/** A row for each, in the order given. */
+/** A row for each in the order given, and below it why it matters and what to do. */
 export function renderFindings(
   findings: readonly Finding[],
   width: number | null,
   styleTitle: (text: string) => string,
 ): string {
-  const titles = ["STATUS", "CHECK", "FOUND", "WHY IT MATTERS", "WHAT TO DO"];
-  const rows = findings.map(({ status, check, what, why, fix }) => [status, check, what, why, fix]);
-  return renderTable(
-    titles.map((title) => ({ title })),
-    rows,
-    width,
-    styleTitle,
-  );
+  const rows = findings.flatMap(({ status, check, what, why, fix }) => [
+    [status, check, what],
+    ...(why === "" ? [] : [["", "", `why: ${why}`]]),
+    ...(fix === "" ? [] : [["", "", `do: ${fix}`]]),
+  ]);
+  const columns = ["STATUS", "CHECK", "FOUND"].map((title) => ({ title }));
+  return renderTable(columns, rows, width, styleTitle);
 }

@@ -76,8 +76,8 @@ function readReversePathFilters(names: readonly string[]): ReadonlyMap<string, n
 
 function readKeyFile(path: string): KeyFileFact {
   const keys = readKeys(path);
-  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
-  return { path, failure: typeof keys === "string" ? keys : null, mode: mode & 0o777 };
+  if (typeof keys === "string") return { path, failure: keys, mode: 0 };
+  return { path, failure: null, mode: statSync(path).mode & 0o777 };
 }
 
 async function readPorts(options: AnnounceOptions): Promise<readonly PortFact[]> {
