@@ -3,7 +3,7 @@
 
 import { exitCodes, type CommandContext, type OptionValues } from "../cli/index.ts";
 import { systemClock } from "../core/index.ts";
-import { createAdminServer, createLogger, MetricsRegistry } from "../telemetry/index.ts";
+import { createAdminServer, createLogger, MetricsRegistry, processSamples } from "../telemetry/index.ts";
 import { announceOptionsFrom } from "./announce/announce-options.ts";
 import { announcingDump, liveVips } from "./announce/announcer-views.ts";
 import { Announcer } from "./announce/announcer.ts";
@@ -20,6 +20,7 @@ export async function runAnnounce(values: OptionValues, context: CommandContext)
   const write = (line: string) => terminal.err(`${line}\n`);
   const logger = createLogger({ level, format, colour: terminal.errColour, write, clock });
   const registry = new MetricsRegistry();
+  registry.addSource(processSamples(versionInfo().version));
   const { promise: quitRequested, resolve: quit } = Promise.withResolvers<void>();
   const announcer = new Announcer({ clock, random: Math.random, logger, registry }, options);
   const live = () => liveVips(announcer, node);

@@ -11,6 +11,7 @@ import {
   createRequestMetrics,
   maxOpenFiles,
   MetricsRegistry,
+  processSamples,
   startSpanExporter,
   type ByteSink,
   type RootLogger,
@@ -89,6 +90,7 @@ export async function createParts(options: ServeOptions, deps: ServeDeps): Promi
   const { clock } = system;
   const logger = createLogger({ level, format, colour: deps.colour, write: deps.writeLog, clock });
   const registry = new MetricsRegistry();
+  registry.addSource(processSamples(versionInfo().version));
   const metrics = createRequestMetrics(registry, { maxSeries: maxMetricSeries });
   const transport = chooseTransport(options.transport);
   logger.info("transport chosen", { transport: transport.name, reason: transport.reason });

@@ -8,7 +8,7 @@ export { createAdminServer, type AdminAddress, type AdminOptions, type AdminServ
 export type { View } from "./admin/endpoint.ts";
 export { createLogger, type LoggerOptions, type RootLogger } from "./log/logger.ts";
 export { bucketBounds as durationBoundsMs, quantile } from "./metrics/buckets.ts";
-export { maxOpenFiles } from "./metrics/process-metrics.ts";
+export { maxOpenFiles, processSamples } from "./metrics/process-metrics.ts";
 export { MetricsRegistry } from "./metrics/registry.ts";
 export {
   createRequestMetrics,
@@ -17,4 +17,3 @@ export {
   type StoredRequestMetrics,
 } from "./metrics/request-metrics.ts";
 export { startSpanExporter, type SpanExporter } from "./tracing/span-exporter.ts";
-export { createTelemetry, defaultMaxSeries, type Telemetry, type TelemetryOptions } from "./telemetry.ts";

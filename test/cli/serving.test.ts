@@ -84,10 +84,10 @@ suite("naru gateway", { concurrency: 2 }, () => {
       (await ask(at.admin, "/routes")).body,
       /^gateway:80 +shop\.example +1 +prefix \/shop +origin\.example:80 +.*shop\.yaml:18:/m,
     );
-    assert.match(
-      (await ask(at.stats, "/stats/prometheus")).body,
-      /^istio_requests_total\{.*response_code="200".*\} 1$/m,
-    );
+    const metrics = (await ask(at.stats, "/stats/prometheus")).body;
+    assert.match(metrics, /^istio_requests_total\{.*response_code="200".*\} 1$/m);
+    assert.match(metrics, /^process_resident_memory_bytes \d+$/m);
+    assert.match(metrics, /^istio_build\{.*tag="\d[^"]*".*\} 1$/m);
 
     await workspace.write("shop.yaml", gatewayYaml(origin.port, "/shop/new"));
     await naru.waitFor(

@@ -17,7 +17,9 @@ import {
 import {
   createAdminServer,
   createLogger,
-  createTelemetry,
+  createRequestMetrics,
+  MetricsRegistry,
+  processSamples,
   type GatewayDeps,
   type Readiness,
 } from "../../../src/telemetry/index.ts";
@@ -113,14 +115,15 @@ async function setUp(t: TestContext, changes: Partial<GatewayDeps> = {}) {
   const lines: string[] = [];
   const write = (line: string) => void lines.push(line);
   const logger = createLogger({ level: "info", format: "json", colour: false, write, clock: systemClock });
-  const telemetry = createTelemetry({ logger, clock: systemClock, version: "1.2.3", maxSeries: 100, accessLog: null });
+  const registry = new MetricsRegistry();
+  registry.addSource(processSamples("1.2.3"));
   const calls: string[] = [];
   let readiness: Readiness = { state: "INITIALIZING", reason: "no configuration yet" };
   const server = createAdminServer(
     {
       clock: systemClock,
       logger,
-      registry: telemetry.registry,
+      registry,
       version: "1.2.3",
       config: () => ({ routing, endpoints, problems: [problem], transport: { name: "node", reason: "asked for" } }),
       listeners: () => listeners,
@@ -138,7 +141,7 @@ async function setUp(t: TestContext, changes: Partial<GatewayDeps> = {}) {
   const ports = await server.listen();
   t.after(() => server.close());
   const setReadiness = (next: Readiness) => void (readiness = next);
-  return { ports, logger, lines, calls, telemetry, server, setReadiness };
+  return { ports, logger, lines, calls, registry, server, setReadiness };
 }
 
 const local = { host: "127.0.0.1", port: 0 };
@@ -299,8 +302,8 @@ test("readiness follows the process through its life, on both ports", async (t) 
 });
 
 test("both stats pages serve every metric, while requests are recorded", async (t) => {
-  const { ports, telemetry } = await setUp(t);
-  const { requests } = telemetry;
+  const { ports, registry } = await setUp(t);
+  const requests = createRequestMetrics(registry, { maxSeries: 100 });
   const labels = {
     reporter: "source",
     source: unknownWorkload,
@@ -470,8 +473,8 @@ test("a page that fails is a 500 without details for the client, and the log has
 });
 
 test("metrics that fail half-way break the connection instead of looking complete", async (t) => {
-  const { ports, lines, telemetry } = await setUp(t);
-  telemetry.registry.addFamily({
+  const { ports, lines, registry } = await setUp(t);
+  registry.addFamily({
     name: "broken",
     help: "Broken.",
     type: "gauge",
@@ -511,11 +514,10 @@ for (const [name, flag] of [
 
 function clashing(name: "admin" | "status" | "stats", port: number) {
   const logger = createLogger({ level: "off", format: "json", colour: false, write: assert.fail, clock: systemClock });
-  const telemetry = createTelemetry({ logger, clock: systemClock, version: "1", maxSeries: 1, accessLog: null });
   const deps: GatewayDeps = {
     clock: systemClock,
     logger,
-    registry: telemetry.registry,
+    registry: new MetricsRegistry(),
     version: "1",
     config: () => ({
       routing: null,
