@@ -64,6 +64,7 @@ export class Announcer {
   /** Announces from the next `update` on. */
   begin(vip: Vip): void {
     vip.phase = "announcing";
+    vip.retryMs = 0;
     vip.dueMs = Number.POSITIVE_INFINITY;
     this.#match(vip);
   }

@@ -15,6 +15,11 @@ const defendIntervalMs = 10_000;
  * down: that would cost until its next announcement.
  */
 const defendDelayMs = 500;
+/**
+ * First wait before a withheld address is asked for again. Two nodes of ours that start together may each ask before they hear
+ * of the other; one of them soon has it, and must not wait long for it.
+ */
+const firstRetryMs = 1_000;
 /** One line and one event in this time for an address, however many frames say it. */
 const reportIntervalMs = 10_000;
 
@@ -38,13 +43,13 @@ export interface ConflictDeps {
 export class Conflicts {
   readonly #deps: ConflictDeps;
   readonly #defends: boolean;
-  readonly #retryMs: number;
+  readonly #maxRetryMs: number;
 
-  /** `retryMs` is how long an address is withheld before its next probe. */
-  constructor(deps: ConflictDeps, defends: boolean, retryMs: number) {
+  /** An address is withheld for a second before its next probe, then twice as long each time, up to `maxRetryMs`. */
+  constructor(deps: ConflictDeps, defends: boolean, maxRetryMs: number) {
     this.#deps = deps;
     this.#defends = defends;
-    this.#retryMs = retryMs;
+    this.#maxRetryMs = maxRetryMs;
   }
 
   /** `mac`, which is none of ours, was seen to claim the address on this interface. */
@@ -53,10 +58,11 @@ export class Conflicts {
     vip.conflicts++;
     if (vip.phase !== "announcing") {
       const isNew = vip.phase === "probing";
+      if (isNew) vip.retryMs = Math.min(this.#maxRetryMs, vip.retryMs === 0 ? firstRetryMs : vip.retryMs * 2);
       vip.phase = "conflict";
       // Still there: no need to ask soon.
-      vip.dueMs = nowMs + this.#retryMs;
-      if (isNew) this.#report(vip, link, mac, "withheld", nowMs);
+      vip.dueMs = nowMs + vip.retryMs;
+      if (isNew && nowMs - vip.reportedMs >= reportIntervalMs) this.#report(vip, link, mac, "withheld", nowMs);
       return;
     }
     const defends = this.#defends && nowMs - vip.defendedMs >= defendIntervalMs;

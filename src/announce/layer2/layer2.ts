@@ -33,7 +33,7 @@ export interface Layer2Options {
    */
   readonly probes: number;
   readonly probeIntervalMs: number;
-  /** How long an address that somebody else has is left alone before it is probed again. */
+  /** How long at most an address that somebody else has is left alone before it is probed again; at first it is a second. */
   readonly conflictRetryMs: number;
   /** Whether to announce once more, half a second after somebody else claimed an address; at most every ten seconds. */
   readonly defend: boolean;

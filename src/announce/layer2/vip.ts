@@ -35,6 +35,8 @@ export class Vip {
   /** Of the next probe; announcements are due by their interface. */
   dueMs = Number.POSITIVE_INFINITY;
   probesSent = 0;
+  /** How long the address is withheld this time; 0 = it is not, and was not before. */
+  retryMs = 0;
   /** By index of the interface. */
   readonly rounds = new Map<number, Round>();
   requests = 0;
