@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { allocate, type Allocation, type AllocatorService } from "../../src/announce/allocator/allocator.ts";
 import { ip } from "../../src/core/index.ts";
 import type { IPAddressPool } from "../../src/model/index.ts";

@@ -18,7 +18,7 @@ export class AddressSet {
 
   /** Adds the addresses from `first` to `last`, some of which may be there already. */
   add(first: bigint, last: bigint): void {
-    let from = this.#indexAtOrAfter(first - 1n);
+    const from = this.#indexAtOrAfter(first - 1n);
     let to = from;
     let interval = this.#intervals[to];
     while (interval !== undefined && interval.first <= last + 1n) {
