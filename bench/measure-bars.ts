@@ -24,7 +24,7 @@ const telemetryBench = new URL("micro/record.bench.ts", import.meta.url).pathnam
 export async function measureBars(rounds: number, seconds: number, progress: Progress): Promise<BarMeasurement> {
   const { busy, alone, bodies64k, bodies1m } = await compareProxies(rounds, seconds, progress);
   const workers = await measureWorkers(rounds, seconds, progress);
-  const memory = await measureMemory(progress);
+  const memory = await measureMemory("auto", progress);
   progress("telemetry of one request");
   const figures: Figures = {
     cpu: cpuRatio(busy, "naru", "haproxy"),

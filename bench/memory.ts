@@ -40,21 +40,22 @@ const warmUpRequests = 20_000;
 const width = 64;
 const request = "GET /1k HTTP/1.1\r\nHost: bench\r\n\r\n";
 
-export async function measureMemory(progress: Progress): Promise<MemoryFigures> {
+/** Of naru on `transport`, as its option names it. */
+export async function measureMemory(transport: string, progress: Progress): Promise<MemoryFigures> {
   await using owned = new AsyncDisposableStack();
   const directory = openFolder(owned);
   const origin = owned.use(await Origin.start(directory));
   const small = join(directory, "small.yaml");
   writeFileSync(small, naruConfig(origin.port));
   progress("memory: idle gateway");
-  const idle = await measure("idle", small, () => Promise.resolve());
+  const idle = await measure({ what: "idle", config: small, transport }, () => Promise.resolve());
   progress("memory: large configuration");
   const folder = join(directory, "large");
   mkdirSync(folder);
   writeLargeConfig(folder, large);
   const { services, endpoints, routes } = large;
   const loadedText = `${services} services, ${endpoints} endpoints, ${routes} routes`;
-  const loaded = await measure(loadedText, folder, ({ child }) => {
+  const loaded = await measure({ what: loadedText, config: folder, transport }, ({ child }) => {
     if (!servesAll(child.log, large)) throw new Error(`not all of it is served: ${child.log}`);
     return Promise.resolve();
   });
@@ -63,7 +64,8 @@ export async function measureMemory(progress: Progress): Promise<MemoryFigures> 
   if (connectionCount < wantedConnections) progress("memory: for more, this process needs more file descriptors");
   let beforeMB = 0;
   await using clients = new AsyncDisposableStack();
-  const connections = await measure(`${connectionCount} idle connections`, small, async ({ port, child }) => {
+  const crowd = { what: `${connectionCount} idle connections`, config: small, transport };
+  const connections = await measure(crowd, async ({ port, child }) => {
     // Compiled code and the pools of busy times are no cost of a connection.
     await exchangeOnEach(port, width, warmUpRequests / width, clients);
     await clients.disposeAsync();
@@ -87,6 +89,12 @@ export function memoryTable({ idle, loaded, connections, perConnectionKB }: Memo
   return `${table}\n\nAn idle connection takes ${figure(perConnectionKB, 2)} kB.`;
 }
 
+interface Measured {
+  readonly what: string;
+  readonly config: string;
+  readonly transport: string;
+}
+
 interface Running {
   readonly child: Child;
   readonly port: number;
@@ -103,10 +111,16 @@ function mayRaise(): boolean {
   return spawnSync("sh", ["-c", `prlimit --nofile=${fileLimit} true`]).status === 0;
 }
 
-async function measure(what: string, config: string, use: (naru: Running) => Promise<void>): Promise<MemoryFigure> {
+async function measure(
+  { what, config, transport }: Measured,
+  use: (naru: Running) => Promise<void>,
+): Promise<MemoryFigure> {
   const [port, statsPort] = [await freePort(), await freePort()];
   const raised = mayRaise() ? ["prlimit", `--nofile=${fileLimit}`] : [];
-  const command = [...raised, ...naruCommand(config, port, ["--stats-port", String(statsPort)])];
+  const command = [
+    ...raised,
+    ...naruCommand(config, port, ["--stats-port", String(statsPort), "--transport", transport]),
+  ];
   await using child = await Child.start("naru", String(proxyCore), port, command);
   await use({ child, port, statsPort });
   await scrape(statsPort);

@@ -36,6 +36,7 @@ In place of the comparison:
   --bars               measure all bars of docs/performance.md, one table with the verdicts (some 8 minutes)
   --check              the same; exit 1 when one is missed
   --memory             only memory: idle, with a large configuration, per connection
+  --transport NAME     with --memory: of naru: auto, uring or node (auto)
   --workers            only two workers against one
   --micro              only the micro-benches: parsing heads, matching, compiling, telemetry
 
@@ -60,6 +61,7 @@ const { values } = parseArgs({
     bars: { type: "boolean", default: false },
     check: { type: "boolean", default: false },
     memory: { type: "boolean", default: false },
+    transport: { type: "string", default: "auto" },
     workers: { type: "boolean", default: false },
     micro: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
@@ -86,7 +88,7 @@ async function main(): Promise<number> {
     return values.check && missedBars(figures).length > 0 ? 1 : 0;
   }
   if (values.memory) {
-    const memory = await measureMemory(progress);
+    const memory = await measureMemory(values.transport, progress);
     print(`\n${describeRun()}\n\n${memoryTable(memory)}\n`);
     save({ memory });
   } else if (values.workers) {

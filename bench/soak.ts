@@ -28,6 +28,7 @@ is not given back, or something is left when the load has stopped.
   --connections N        connections whose answers are checked (16)
   --wrk N                connections of wrk (64); 0 = none
   --concurrency N        data-plane threads (1)
+  --transport NAME       of naru: auto, uring or node (auto)
   --sample-every S       seconds between two lines (10)
 
 NARU_PROGRAM=FILE runs another build of naru than this checkout's.
@@ -36,6 +37,7 @@ Examples:
   node bench/soak.ts --minutes 10
   node bench/soak.ts --minutes 1 --reload-every 200
   node bench/soak.ts --minutes 30 --faults
+  node bench/soak.ts --minutes 30 --faults --transport uring
 `;
 
 const settleMs = 10_000;
@@ -52,6 +54,7 @@ const { values } = parseArgs({
     connections: { type: "string", default: "16" },
     wrk: { type: "string", default: "64" },
     concurrency: { type: "string", default: "1" },
+    transport: { type: "string", default: "auto" },
     "sample-every": { type: "string", default: "10" },
     help: { type: "boolean", short: "h", default: false },
   },
@@ -71,7 +74,8 @@ async function main(): Promise<number> {
   const versions = owned.use(new Versions(folder, origin.port));
   await versions.start();
   const [port, statsPort] = [await freePort(), await freePort()];
-  const options = ["--stats-port", String(statsPort), "--concurrency", values.concurrency];
+  const { concurrency, transport } = values;
+  const options = ["--stats-port", String(statsPort), "--concurrency", concurrency, "--transport", transport];
   const command = naruCommand(join(folder, "config.yaml"), port, options);
   const naru = owned.use(await Child.start("naru", String(proxyCore), port, command));
 

@@ -2,7 +2,7 @@
 // Which files and memory a thread has of the system without Node's knowledge, written down where another thread can
 // read it. Node closes its own files when it ends a thread; these are closed by whoever sees the thread end.
 
-import { openLibc } from "./libc.ts";
+import { openLibc, type Libc } from "./libc.ts";
 
 /** Higher descriptors are not written down; RLIMIT_NOFILE is hardly ever more. */
 const maxFiles = 1_048_576;
@@ -35,12 +35,14 @@ export class FileLedger {
     if (fd < maxFiles) this.#bits[fd >>> 5]! &= ~(1 << (fd & 31));
   }
 
-  addMemory(address: bigint, length: number): void {
-    const count = Number(this.#regions[0]!);
-    if (count === maxRegions) return;
-    this.#regions[1 + count * 2] = address;
-    this.#regions[2 + count * 2] = BigInt(length);
-    this.#regions[0] = BigInt(count + 1);
+  /** All memory that the thread has mapped. */
+  addMapped({ mapped }: Pick<Libc, "mapped">): void {
+    const regions = mapped.slice(0, maxRegions);
+    for (const [index, { address, bytes }] of regions.entries()) {
+      this.#regions[1 + index * 2] = address;
+      this.#regions[2 + index * 2] = BigInt(bytes);
+    }
+    this.#regions[0] = BigInt(regions.length);
   }
 }
 

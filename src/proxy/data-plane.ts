@@ -134,13 +134,16 @@ class NodeDataPlane implements DataPlane {
   }
 
   samples(): readonly Sample[] {
-    return dataPlaneSamples(
-      this.#stats,
-      this.#overload,
-      this.#deadlines.size,
-      this.#listeners.values(),
-      this.#clusters.values(),
-    );
+    return [
+      ...dataPlaneSamples(
+        this.#stats,
+        this.#overload,
+        this.#deadlines.size,
+        this.#listeners.values(),
+        this.#clusters.values(),
+      ),
+      ...this.#deps.transport.samples(),
+    ];
   }
 
   isBusy(): boolean {

@@ -6,6 +6,7 @@ import type { Sample } from "../telemetry/port.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Listener } from "./listener.ts";
 import type { Overload } from "./overload.ts";
+import { counter, gauge } from "./samples.ts";
 
 export class DataPlaneStats {
   exchangesActive = 0;
@@ -88,12 +89,4 @@ function clusterSamples(cluster: Cluster): readonly Sample[] {
     samples.push(counter("naru_dns_failures_total", help, cluster.resolutionFailures, labels));
   }
   return samples;
-}
-
-function gauge(name: string, help: string, value: number, labels: Readonly<Record<string, string>> = {}): Sample {
-  return { name, help, type: "gauge", labels, value };
-}
-
-function counter(name: string, help: string, value: number, labels: Readonly<Record<string, string>> = {}): Sample {
-  return { name, help, type: "counter", labels, value };
 }

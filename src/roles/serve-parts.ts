@@ -47,6 +47,8 @@ interface DataPlaneParts {
   readonly loopWatch: LoopWatch | null;
   /** Brings what the data plane says about itself up to date; null = it always is. */
   readonly refresh: (() => Promise<void>) | null;
+  /** Of all threads; a worker that could not follow it says so in the log and the metrics. */
+  readonly transport: TransportChoice;
   /** Last of all, when the data plane has stopped. */
   readonly closeTransport: () => Promise<void>;
 }
@@ -62,7 +64,6 @@ export interface Parts extends DataPlaneParts {
   readonly metrics: StoredRequestMetrics;
   /** null = tracing is off. */
   readonly spans: SpanExporter | null;
-  readonly transport: TransportChoice;
 }
 
 /** What both kinds of data plane are made from. */
@@ -94,16 +95,15 @@ export async function createParts(options: ServeOptions, deps: ServeDeps): Promi
   const metrics = createRequestMetrics(registry, { maxSeries: maxMetricSeries });
   const transport = chooseTransport(options.transport);
   logger.info("transport chosen", { transport: transport.name, reason: transport.reason });
-  registry.addSource(() => [transportSample(transport)]);
   const spans = await startTracing(options, logger, clock);
   const base = { options, deps, system, logger, registry, metrics, spans, transport };
   try {
     const parts = options.concurrency === 1 ? onThisThread(base) : await onWorkers(base);
-    registry.addSource(() => parts.dataPlane.samples());
+    registry.addSource(() => [transportSample(parts.transport), ...parts.dataPlane.samples()]);
     if (spans !== null) registry.addSource(spans.samples);
     const { collectGarbage } = system;
     const usedBytes = () => system.readMemory().processUsed;
-    return { clock, collectGarbage, usedBytes, logger, registry, metrics, spans, transport, ...parts };
+    return { clock, collectGarbage, usedBytes, logger, registry, metrics, spans, ...parts };
   } catch (error) {
     await spans?.close();
     throw error;
@@ -120,13 +120,13 @@ async function startTracing(options: ServeOptions, logger: RootLogger, clock: Cl
 }
 
 /** The usual case on small machines: no second heap, no message, no shared memory. */
-function onThisThread({ options, system, logger, metrics, registry, spans, transport: choice }: Base): DataPlaneParts {
+function onThisThread({ options, system, logger, metrics, registry, spans, transport: wanted }: Base): DataPlaneParts {
   const sink = openSink(options, logger, system.clock);
   const accessLog =
     options.accessLog === null || sink === null
       ? null
       : createAccessLog({ format: options.accessLog.format, clock: system.clock, sink });
-  const transport = createTransport(choice, logger);
+  const { transport, choice } = createTransport(wanted, logger);
   const dataPlane = createDataPlane(
     {
       ...system,
@@ -142,7 +142,8 @@ function onThisThread({ options, system, logger, metrics, registry, spans, trans
   if (accessLog !== null) registry.addSource(accessLog.samples);
   const loopWatch = new LoopWatch(system.clock, logger);
   registry.addSource(() => loopWatch.samples());
-  return { dataPlane, accessLog, loopWatch, refresh: null, closeTransport: () => transport.close() };
+  const closeTransport = () => transport.close();
+  return { dataPlane, accessLog, loopWatch, refresh: null, transport: choice, closeTransport };
 }
 
 async function onWorkers({ options, deps, system, logger, metrics, spans, transport }: Base): Promise<DataPlaneParts> {
@@ -177,7 +178,8 @@ async function onWorkers({ options, deps, system, logger, metrics, spans, transp
   };
   // Each worker has a transport of its own, and closes it.
   const closeTransport = () => Promise.resolve();
-  return { dataPlane: pool, accessLog: log, loopWatch: null, refresh: () => pool.refresh(), closeTransport };
+  const refresh = () => pool.refresh();
+  return { dataPlane: pool, accessLog: log, loopWatch: null, refresh, transport, closeTransport };
 }
 
 type ToldOptions = ServeOptions["traffic"] &

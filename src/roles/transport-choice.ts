@@ -54,6 +54,12 @@ export function chooseTransport(options: TransportOptions, probe: typeof probeUr
   throw impossible(uring.reason);
 }
 
+export interface ThreadTransport {
+  readonly transport: Transport;
+  /** What became of the choice on this thread. */
+  readonly choice: TransportChoice;
+}
+
 /**
  * The transport of the calling thread, which has to close it. What was found possible may fail all the same, for want of
  * memory say; then `auto` goes on without it, and what was asked for throws CliError. `ledger` is where the thread's files are
@@ -64,15 +70,17 @@ export function createTransport(
   logger: Logger,
   ledger: SharedArrayBuffer | null = null,
   openUring: typeof createUringTransport = createUringTransport,
-): Transport {
+): ThreadTransport {
   const { wanted, name, uringBufferBytes, uringCheck } = choice;
-  if (name === "node") return createNodeTransport();
+  if (name === "node") return { transport: createNodeTransport(), choice };
   try {
-    return openUring({ clock: systemClock, ledger }, { bufferBytes: uringBufferBytes, check: uringCheck });
+    const options = { bufferBytes: uringBufferBytes, check: uringCheck };
+    return { transport: openUring({ clock: systemClock, ledger }, options), choice };
   } catch (error) {
     if (wanted === "uring") throw impossible(messageOf(error));
-    logger.warning("io_uring cannot be used after all", { transport: "node", reason: messageOf(error) });
-    return createNodeTransport();
+    const reason = messageOf(error);
+    logger.warning("io_uring cannot be used after all", { transport: "node", reason });
+    return { transport: createNodeTransport(), choice: { ...choice, name: "node", reason } };
   }
 }
 

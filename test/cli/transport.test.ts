@@ -49,6 +49,9 @@ for (const kind of transportKinds) {
         metrics,
         new RegExp(`^naru_transport_info\\{transport="${kind.name}",reason="asked for"\\} 1$`, "m"),
       );
+      assert.match(metrics, new RegExp(`^naru_transport_threads\\{transport="${kind.name}"\\} ${concurrency}$`, "m"));
+      const limit = /^naru_uring_buffer_limit_bytes\{buffers="messages"\} (\d+)$/m.exec(metrics)?.[1];
+      assert.equal(limit, kind.name === "uring" ? String(Number(concurrency) * 2 ** 19) : undefined, "of all threads");
       naru.process.kill("SIGINT");
       const { code, stderr } = await naru.ended;
       assert.equal(code, 0, stderr);
@@ -91,8 +94,9 @@ test("where io_uring turns out not to work, auto goes on without it, and what wa
     throw new Error("mmap: ENOMEM");
   };
   const found = { name: "uring", reason: "io_uring is available" } as const;
-  const transport = createTransport({ ...wanting("auto"), ...found }, logger, null, fail);
+  const { transport, choice } = createTransport({ ...wanting("auto"), ...found }, logger, null, fail);
   assert.equal(transport.name, "node");
+  assert.deepEqual([choice.name, choice.reason], ["node", "mmap: ENOMEM"], "and what is shown is what runs");
   await transport.close();
   assert.equal(lines.length, 1);
   assert.match(lines[0]!, /warning .*io_uring cannot be used after all .*ENOMEM/);

@@ -16,6 +16,7 @@ export class ExhaustedTransport {
     this.transport = {
       name: real.name,
       batch: () => real.batch(),
+      samples: () => real.samples(),
       close: () => real.close(),
       listen: (options, accept) => real.listen(options, accept),
       connect: (options, handler) => {

@@ -14,6 +14,7 @@ export function silentTransport(): Transport {
   return {
     name: real.name,
     batch: () => real.batch(),
+    samples: () => real.samples(),
     listen: (options, accept) => real.listen(options, accept),
     connect: (options, handler) =>
       options.host === silentAddress ? new SilentConnection(handler) : real.connect(options, handler),
@@ -67,6 +68,7 @@ export class SlowReaders {
     this.transport = {
       name: real.name,
       batch: () => real.batch(),
+      samples: () => real.samples(),
       connect: (options, handler) => real.connect(options, handler),
       close: () => real.close(),
       listen: (options, accept) =>
@@ -93,6 +95,7 @@ export function unflushedTransport(): Transport {
   return {
     name: real.name,
     batch: () => real.batch(),
+    samples: () => real.samples(),
     listen: (options, accept) => real.listen(options, accept),
     connect: (options, handler) => withMembers(real.connect(options, handler), { queuedBytes: 1 }),
     close: () => real.close(),
@@ -120,6 +123,7 @@ export class MeasuredTransport {
     this.transport = {
       name: real.name,
       batch: () => real.batch(),
+      samples: () => real.samples(),
       connect: (options, handler) => this.#measured(real.connect(options, handler)),
       close: () => real.close(),
       listen: (options, accept) =>

@@ -14,7 +14,7 @@ export const feature = { singleMmap: 1 << 0, nodrop: 1 << 1, extArg: 1 << 8, cqe
 
 export const enterFlag = { getEvents: 1 << 0, extArg: 1 << 3 } as const;
 
-export const registerCode = { probe: 8, bufferRing: 22 } as const;
+export const registerCode = { probe: 8, bufferRing: 22, bufferStatus: 26 } as const;
 
 export const opcode = {
   pollAdd: 6,

@@ -13,6 +13,7 @@ import type { Ring } from "./ring.ts";
 
 const entryBytes = 16;
 const registrationBytes = 40;
+const statusBytes = 40;
 /** The ring's tail lies over the unused last field of its first entry. */
 const tailHalfWord = 7;
 
@@ -25,6 +26,8 @@ export class ReceiveBuffers {
   /** Buffers that are in use or in the kernel's hands; grows up to `count`. */
   circulating = 0;
   readonly count: number;
+  readonly #libc: Libc;
+  readonly #ringFd: number;
   readonly #memory: MappedMemory;
   readonly #ring: MappedMemory;
   readonly #words: Int32Array;
@@ -38,6 +41,8 @@ export class ReceiveBuffers {
     this.bytesEach = bytesEach;
     this.count = count;
     this.#first = first;
+    this.#libc = libc;
+    this.#ringFd = ring.fd;
     this.#memory = mapMemory(libc, count * bytesEach);
     this.bytes = this.#memory.bytes;
     this.#ring = mapMemory(libc, count * entryBytes);
@@ -73,6 +78,17 @@ export class ReceiveBuffers {
     this.circulating = Math.min(this.count, before === 0 ? this.#first : before * 2);
     for (let buffer = before; buffer < this.circulating; buffer++) this.give(buffer);
     return this.circulating > before;
+  }
+
+  /** Buffers that the kernel has filled and that are not back, by asking it; null: Linux before 6.8 does not tell. */
+  filled(): number | null {
+    const status = new DataView(new ArrayBuffer(statusBytes));
+    status.setUint32(0, this.group, true);
+    const { bufferStatus } = registerCode;
+    const result = this.#libc.syscallRegister(syscallNumber.register, this.#ringFd, bufferStatus, status, 1);
+    if (result < 0) return null;
+    const left = (this.#tail - status.getUint32(4, true)) & 0xffff;
+    return this.circulating - left;
   }
 
   release(): void {

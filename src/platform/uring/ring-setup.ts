@@ -3,8 +3,8 @@
 
 import type { Libc } from "../libc.ts";
 import { mapRing } from "../mapped-memory.ts";
-import { systemError } from "../system-error.ts";
 import { completionBytes, cqOffset, entryBytes, params, ringMmap, setupFlag, sqOffset, syscallNumber } from "./abi.ts";
+import { setupProblem } from "./setup-problem.ts";
 
 /** Where the words of the two queues are in `rings`, and the rings themselves. */
 export interface RingLayout {
@@ -23,7 +23,7 @@ export interface RingLayout {
   readonly completions: number;
 }
 
-/** Throws the system's error. The ring belongs to the calling thread. */
+/** Throws what is in the way. The ring belongs to the calling thread. */
 export function setUpRing(libc: Libc, entryCount: number, completionCount: number): RingLayout {
   const bytes = new Uint8Array(params.bytes);
   const setup = new DataView(bytes.buffer);
@@ -31,7 +31,7 @@ export function setUpRing(libc: Libc, entryCount: number, completionCount: numbe
   setup.setUint32(params.flags, flags, true);
   setup.setUint32(params.cqEntries, completionCount, true);
   const fd = libc.resultOf(libc.syscallSetup(syscallNumber.setup, entryCount, bytes));
-  if (fd < 0) throw systemError("io_uring_setup", fd);
+  if (fd < 0) throw new Error(setupProblem(fd));
   try {
     return mapQueues(libc, fd, setup);
   } catch (error) {

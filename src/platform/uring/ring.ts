@@ -8,6 +8,7 @@ import { encodeSocketAddress } from "../socket-address.ts";
 import { systemError } from "../system-error.ts";
 import { completionFlag, enterFlag, entryFlag, entryWords, ioprio, opcode, sqFlag, syscallNumber } from "./abi.ts";
 import { setUpRing, type RingLayout } from "./ring-setup.ts";
+import type { SendArena } from "./send-arena.ts";
 
 const closeOnExec = 0o2000000;
 /** Per entry: a sockaddr, which the kernel copies when it takes the entry. */
@@ -29,10 +30,13 @@ export class Ring {
   generation = 0;
   result = 0;
   flags = 0;
-  /** Times the completion queue was full; nothing is lost by it. */
+  /** Times the completion queue was full; what came then was kept by the kernel. */
   overflows = 0;
   /** System calls made. */
   enters = 0;
+  /** Entries that the kernel has taken, and completions it has shown, since the beginning. */
+  submissions = 0;
+  completions = 0;
   readonly fd: number;
   readonly #libc: Libc;
   readonly #layout: RingLayout;
@@ -40,7 +44,7 @@ export class Ring {
   readonly #entries: Int32Array;
   readonly #sqMask: number;
   readonly #cqMask: number;
-  readonly #completions: number;
+  readonly #completionsAt: number;
   readonly #addresses: MappedMemory;
   readonly #timedArg: MappedMemory;
   readonly #timedWords: Int32Array;
@@ -48,11 +52,14 @@ export class Ring {
   #submitted = 0;
   #cqHead = 0;
   #cqTail = 0;
+  #wasFull = false;
   #closed = false;
 
-  /** Throws the system's error. */
+  /** Both counts are powers of two. Throws what is in the way, and leaves nothing open then. */
   constructor(libc: Libc, entryCount: number, completionCount: number) {
     this.#libc = libc;
+    this.#addresses = mapMemory(libc, entryCount * addressSlotBytes);
+    this.#timedArg = mapMemory(libc, timedArgBytes + 2 * timespecBytes);
     const layout = setUpRing(libc, entryCount, completionCount);
     this.#layout = layout;
     this.fd = layout.fd;
@@ -60,9 +67,7 @@ export class Ring {
     this.#entries = layout.entries;
     this.#sqMask = layout.sqMask;
     this.#cqMask = layout.cqMask;
-    this.#completions = layout.completions;
-    this.#addresses = mapMemory(libc, (layout.sqMask + 1) * addressSlotBytes);
-    this.#timedArg = mapMemory(libc, timedArgBytes + 2 * timespecBytes);
+    this.#completionsAt = layout.completions;
     const words = new Int32Array(this.#timedArg.bytes.buffer);
     // io_uring_getevents_arg: no signal mask, no minimum wait, then the address of the timespec behind it.
     words[4] = this.#timedArg.low + timedArgBytes;
@@ -91,9 +96,9 @@ export class Ring {
     this.#put(first, fd, 0, 0, 0, 0, id, generation, group);
   }
 
-  /** Sends what the kernel takes at once, maybe none of it; `low` and `high` are the address of the memory. */
-  send(fd: number, low: number, high: number, length: number, id: number, generation: number): void {
-    this.#put(opcode.send, fd, low, high, length, dontWait, id, generation, 0);
+  /** Sends what the kernel takes at once, maybe none of it, of the piece of `arena` that was kept at `at`. */
+  send(fd: number, arena: SendArena, at: number, length: number, id: number, generation: number): void {
+    this.#put(opcode.send, fd, arena.low + at, arena.high, length, dontWait, id, generation, 0);
   }
 
   /** Completes once the socket takes bytes again, or is broken. */
@@ -146,11 +151,19 @@ export class Ring {
    * for so many milliseconds, or without end (-1). Signals cut it short.
    */
   wait(timeoutMs: number): void {
+    this.#noteOverflow();
     if (timeoutMs === 0) this.#entered(this.#enter(0, enterFlag.getEvents));
     else if (timeoutMs < 0) this.#entered(this.#enter(1, enterFlag.getEvents));
     else this.#entered(this.#enterTimed(timeoutMs));
-    this.#cqTail = Atomics.load(this.#rings, this.#layout.cqTail);
-    if ((this.#rings[this.#layout.sqFlags]! & sqFlag.cqOverflow) !== 0) this.overflows++;
+    const tail = Atomics.load(this.#rings, this.#layout.cqTail);
+    this.completions += (tail - this.#cqTail) | 0;
+    this.#cqTail = tail;
+    this.#noteOverflow();
+  }
+
+  /** Completions that the kernel could not even keep, for want of memory; then `wait` throws EBADR. */
+  get lost(): number {
+    return this.#rings[this.#layout.cqOverflow]! >>> 0;
   }
 
   /** Whether the kernel still holds completions for which there was no room: `wait` fetches them. */
@@ -167,7 +180,7 @@ export class Ring {
   next(): boolean {
     const head = this.#cqHead;
     if (head === this.#cqTail) return false;
-    const at = this.#completions + ((head & this.#cqMask) << 2);
+    const at = this.#completionsAt + ((head & this.#cqMask) << 2);
     const rings = this.#rings;
     this.id = rings[at]!;
     this.generation = rings[at + 1]!;
@@ -190,7 +203,7 @@ export class Ring {
     const rings = this.#rings;
     const tail = Atomics.load(rings, this.#layout.cqTail);
     if (tail === this.#cqHead) return null;
-    const at = this.#completions + (((tail - 1) & this.#cqMask) << 2);
+    const at = this.#completionsAt + (((tail - 1) & this.#cqMask) << 2);
     if (rings[at] !== id || rings[at + 1] !== generation) return null;
     rings[at] = replacedId;
     return rings[at + 2]!;
@@ -237,6 +250,12 @@ export class Ring {
     this.#sqTail = (this.#sqTail + 1) | 0;
   }
 
+  #noteOverflow(): void {
+    const isFull = this.overflowing;
+    if (isFull && !this.#wasFull) this.overflows++;
+    this.#wasFull = isFull;
+  }
+
   #makeRoom(): void {
     if (this.queued > this.#sqMask) this.submit();
     if (this.queued > this.#sqMask) throw systemError("io_uring_enter", ebusy);
@@ -265,6 +284,7 @@ export class Ring {
   #entered(result: number): void {
     if (result > 0) {
       this.#submitted = (this.#submitted + result) | 0;
+      this.submissions += result;
       return;
     }
     // Interrupted, out of time, or the kernel wants completions fetched first: the next call goes on.

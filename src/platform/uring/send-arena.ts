@@ -9,7 +9,7 @@ import { mapMemory, type MappedMemory } from "../mapped-memory.ts";
 
 const blockShift = 18;
 /** The largest piece. */
-const arenaBlockBytes = 1 << blockShift;
+const blockBytes = 1 << blockShift;
 /** Pieces begin at multiples of this. */
 const grainShift = 10;
 const grainsPerBlock = 1 << (blockShift - grainShift);
@@ -18,6 +18,11 @@ export class SendArena {
   /** Halves of the address of offset 0. */
   readonly low: number;
   readonly high: number;
+  /** How much it may lend, and how much of that was ever touched. */
+  readonly limitBytes: number;
+  touchedBytes = blockBytes;
+  /** Times that nothing was left to lend. */
+  shortages = 0;
   readonly #memory: MappedMemory;
   /** By grain: the memory from there to the end of its block; made when first lent. */
   readonly #views: (Buffer<ArrayBuffer> | undefined)[] = [];
@@ -29,7 +34,8 @@ export class SendArena {
   #grain = 0;
 
   constructor(libc: Libc, blocks: number) {
-    this.#memory = mapMemory(libc, blocks * arenaBlockBytes);
+    this.limitBytes = blocks * blockBytes;
+    this.#memory = mapMemory(libc, this.limitBytes);
     this.low = this.#memory.low;
     this.high = this.#memory.high;
     this.#pieces = new Int32Array(blocks);
@@ -38,7 +44,7 @@ export class SendArena {
 
   /** At least `bytes` bytes to write to, lent until the next call; null when there are none left, or for too many. */
   lend(bytes: number): Buffer<ArrayBuffer> | null {
-    if (bytes > arenaBlockBytes - (this.#grain << grainShift) && !this.#nextBlock(bytes)) return null;
+    if (bytes > blockBytes - (this.#grain << grainShift) && !this.#nextBlock(bytes)) return null;
     const grain = this.#block * grainsPerBlock + this.#grain;
     return this.#views[grain] ?? this.#makeView(grain);
   }
@@ -65,6 +71,11 @@ export class SendArena {
     else this.#free.push(block);
   }
 
+  /** Blocks that have pieces out. */
+  get usedBytes(): number {
+    return this.#pieces.filter((pieces) => pieces > 0).length * blockBytes;
+  }
+
   /** Pieces that are not back. */
   get kept(): number {
     return this.#pieces.reduce((sum, pieces) => sum + pieces, 0);
@@ -75,9 +86,13 @@ export class SendArena {
   }
 
   #nextBlock(bytes: number): boolean {
-    if (bytes > arenaBlockBytes) return false;
+    if (bytes > blockBytes) return false;
     const next = this.#free.pop();
-    if (next === undefined) return false;
+    if (next === undefined) {
+      this.shortages++;
+      return false;
+    }
+    this.touchedBytes = Math.max(this.touchedBytes, (next + 1) * blockBytes);
     // A current block whose pieces are all back has been begun anew, and then there was room.
     if (this.#pieces[this.#block] === 0) this.#free.push(this.#block);
     this.#block = next;

@@ -8,6 +8,7 @@ import { createServer, Socket, type Server } from "node:net";
 
 import { systemClock, type Clock } from "../../core/index.ts";
 import { eventBatch } from "./event-batch.ts";
+import { threadSample } from "./thread-sample.ts";
 import type {
   Connection,
   ConnectionHandler,
@@ -48,6 +49,7 @@ export function createNodeTransport(clock: Clock = systemClock): Transport {
       connection.open(options);
       return connection;
     },
+    samples: () => [threadSample("node")],
     close: () => memory.users.untilNone(),
   };
 }

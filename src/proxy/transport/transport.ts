@@ -11,6 +11,8 @@
 // A connection's life: onConnect (outgoing ones only), then any of onData, onDrain and onEnd, then onClose. After
 // `close` or `destroy` only onClose comes. After onClose every call is harmless and does nothing.
 
+import type { Sample } from "../../telemetry/port.ts";
+
 /** Callbacks of one connection. Methods of a long-lived object, not closures. They must not throw. */
 export interface ConnectionHandler {
   /** An outgoing connection is established. Never called on accepted ones. */
@@ -125,6 +127,8 @@ export interface Transport {
   ): Promise<TransportListener>;
   /** Starts connecting; onConnect or onClose tells the outcome, never before this returns. */
   connect(options: ConnectOptions, handler: ConnectionHandler): Connection;
+  /** Its own numbers, for Prometheus; those of several threads are added up. */
+  samples(): readonly Sample[];
   /**
    * Gives back what the transport itself holds of the system. Call it once, last: after every listener's `close` and
    * with every connection closed or destroyed; waits for the onClose of those that are not through yet.

@@ -57,7 +57,7 @@ class DataPlaneWorker {
     this.#spans = samplingPercent === null ? null : new SpanBatches(systemClock, sendSpans);
     const onSeries: ConstructorParameters<typeof SeriesRecorder>[2] = (row, labels) =>
       this.#post({ kind: "series", row, labels });
-    this.#transport = createTransport(setup.transport, this.#logger, setup.ledger);
+    this.#transport = createTransport(setup.transport, this.#logger, setup.ledger).transport;
     const system = systemDeps();
     this.#memoryRelease = new MemoryRelease({
       ...system,

@@ -27,6 +27,8 @@ export class CountingTransport implements Transport {
   connect: Transport["connect"] = (options, handler) =>
     new CountedConnection(this.#real.connect(options, handler), this);
 
+  samples: Transport["samples"] = () => this.#real.samples();
+
   close: Transport["close"] = () => this.#real.close();
 }
 

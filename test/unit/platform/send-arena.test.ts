@@ -93,3 +93,22 @@ test("pieces that are kept never overlap, in any order of release", (t) => {
   while (held.length > 0) releaseOldestBut(0);
   assert.equal(arena.kept, 0);
 });
+
+test("how much was touched and is in use is known, and how often there was nothing", (t) => {
+  const arena = open(t, 2);
+  if (arena === null) return;
+  assert.equal(arena.limitBytes, 2 * blockBytes);
+  assert.deepEqual([arena.touchedBytes, arena.usedBytes, arena.shortages], [blockBytes, 0, 0]);
+  assert.ok(arena.lend(blockBytes));
+  const first = arena.keep(blockBytes);
+  assert.ok(arena.lend(1));
+  const second = arena.keep(1);
+  assert.deepEqual([arena.touchedBytes, arena.usedBytes, arena.shortages], [2 * blockBytes, 2 * blockBytes, 0]);
+  assert.equal(arena.lend(blockBytes), null);
+  assert.equal(arena.shortages, 1);
+  assert.equal(arena.lend(2 * blockBytes), null, "which no arena has");
+  assert.equal(arena.shortages, 1, "so that it is no shortage");
+  arena.release(first);
+  arena.release(second);
+  assert.deepEqual([arena.touchedBytes, arena.usedBytes], [2 * blockBytes, 0]);
+});

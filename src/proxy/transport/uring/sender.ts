@@ -120,7 +120,7 @@ export class Sender {
     this.#sendLength = length;
     this.#sendsQueued = queued;
     const id = this.#slot.begin(operation.send);
-    ring.send(fd, arena.low + at, arena.high, length, id, generation);
+    ring.send(fd, arena, at, length, id, generation);
     if (length < directSendBytes || queued) return;
     ring.submit();
     const result = ring.takeNewest(id, generation, takenId);

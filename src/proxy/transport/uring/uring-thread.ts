@@ -71,8 +71,9 @@ export class UringThread {
   readonly check: OwnershipCheck | null;
   readonly ledger: FileLedger | null;
   batch = 0;
-  /** Times the kernel had no buffer to receive into. */
-  bufferShortages = 0;
+  /** Batches in which the kernel had no small buffer to receive into, and receives that found no bulk buffer. */
+  smallShortages = 0;
+  bulkShortages = 0;
   readonly #loop: EventLoop;
   readonly #owners: (SlotOwner | null)[] = [null];
   readonly #generations: number[] = [0];
@@ -99,16 +100,21 @@ export class UringThread {
 
   constructor(libc: Libc, deps: UringDeps, options: UringOptions) {
     this.ring = new Ring(libc, entryCount, completionCount);
-    const smallBuffers = smallBufferCount(options.bufferBytes);
-    const firstSmall = Math.min(firstSmallBuffers, smallBuffers);
-    this.small = new ReceiveBuffers(libc, this.ring, 1, smallBufferBytes, smallBuffers, firstSmall);
-    this.bulk = new ReceiveBuffers(libc, this.ring, 2, bulkBufferBytes, bulkBuffers, bulkBuffers);
-    this.arena = new SendArena(libc, arenaBlocks);
+    try {
+      const smallBuffers = smallBufferCount(options.bufferBytes);
+      const firstSmall = Math.min(firstSmallBuffers, smallBuffers);
+      this.small = new ReceiveBuffers(libc, this.ring, 1, smallBufferBytes, smallBuffers, firstSmall);
+      this.bulk = new ReceiveBuffers(libc, this.ring, 2, bulkBufferBytes, bulkBuffers, bulkBuffers);
+      this.arena = new SendArena(libc, arenaBlocks);
+    } catch (error) {
+      this.ring.dispose();
+      throw error;
+    }
     this.sockets = new Sockets(libc);
     this.check = options.check ? new OwnershipCheck() : null;
     this.ledger = deps.ledger === null ? null : new FileLedger(deps.ledger);
     this.ledger?.add(this.ring.fd);
-    for (const { address, bytes } of libc.mapped) this.ledger?.addMemory(address, bytes);
+    this.ledger?.addMapped(libc);
     this.#loop = new EventLoop(libc);
   }
 
@@ -160,7 +166,7 @@ export class UringThread {
 
   /** There was no bulk buffer for `owner`: `later` when there is one. */
   queueForBulk(owner: SlotOwner): void {
-    this.bufferShortages++;
+    this.bulkShortages++;
     this.#bulkQueue.push(owner);
     this.#schedule();
   }
@@ -168,6 +174,10 @@ export class UringThread {
   /** Slots in use. */
   get active(): number {
     return this.#active;
+  }
+
+  get disposed(): boolean {
+    return this.#disposed;
   }
 
   /** Waits until nothing is in use, then gives back ring and memory. */
@@ -256,7 +266,7 @@ export class UringThread {
     }
     if (this.#starved) {
       this.#starved = false;
-      this.bufferShortages++;
+      this.smallShortages++;
       this.small.grow();
     }
     // All buffers are back: so many can be received into by those who are known to have something.

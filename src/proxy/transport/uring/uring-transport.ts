@@ -5,6 +5,7 @@ import type { Transport } from "../transport.ts";
 import { UringConnection } from "./uring-connection.ts";
 import { listenUring } from "./uring-listener.ts";
 import { defaultUringOptions, type UringDeps, type UringOptions } from "./uring-options.ts";
+import { uringSamples } from "./uring-samples.ts";
 import { openUringThread } from "./uring-thread.ts";
 
 /** Throws the system's error when there is no io_uring here. The transport belongs to the calling thread. */
@@ -19,6 +20,7 @@ export function createUringTransport(deps: UringDeps, options: UringOptions = de
       connection.open(host, port, handler);
       return connection;
     },
+    samples: () => uringSamples(thread),
     close: () => thread.close(),
   };
 }
