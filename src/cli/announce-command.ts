@@ -2,7 +2,7 @@
 // The options of `naru announce` and `naru vips`, as data; rows of the table in commands.ts.
 
 import type { CommandSpec, OptionSpec } from "./command.ts";
-import { adminBind, filename, help, logFormat, logLevel, paths } from "./shared-options.ts";
+import { adminBind, filename, help, logFormat, logLevel, output, paths } from "./shared-options.ts";
 
 const loadBalancerClass: OptionSpec = {
   kind: "text",
@@ -161,14 +161,7 @@ export const vipsCommand: CommandSpec = {
       placeholder: "HOST:PORT",
       description: "Ask the announcer with its admin pages there, instead of files",
     },
-    {
-      kind: "choice",
-      name: "output",
-      short: "o",
-      choices: ["table", "json", "yaml"],
-      default: "table",
-      description: "Format of the answer",
-    },
+    output,
     loadBalancerClass,
     logLevel,
     help,

@@ -7,7 +7,7 @@ import type { CommandSpec, OptionSpec } from "./command.ts";
 import { convertCommand } from "./convert-command.ts";
 import { demoCommand } from "./demo-command.ts";
 import { doctorCommand } from "./doctor-command.ts";
-import { adminBind, filename, help, logFormat, logLevel, paths } from "./shared-options.ts";
+import { adminBind, filename, help, logFormat, logLevel, output, paths } from "./shared-options.ts";
 import { transportOptions } from "./transport-options.ts";
 
 /** Which proxy we pretend to be: decides what selects us and where short names resolve. */
@@ -281,14 +281,7 @@ const routes: CommandSpec = {
       description: "Only this listener, by its configured port; with --mesh the service's port",
     },
     { kind: "flag", name: "mesh", description: "Follow the mesh's routes instead of the gateways'" },
-    {
-      kind: "choice",
-      name: "output",
-      short: "o",
-      choices: ["table", "json", "yaml"],
-      default: "table",
-      description: "Format of the answer",
-    },
+    output,
     pathNormalization,
     escapedSlashes,
     ...identity,

@@ -4,16 +4,7 @@
 
 import { announceCommand } from "./announce-command.ts";
 import type { CommandSpec, OptionSpec } from "./command.ts";
-import { filename, paths } from "./shared-options.ts";
-
-const output: OptionSpec = {
-  kind: "choice",
-  name: "output",
-  short: "o",
-  choices: ["table", "json", "yaml"],
-  default: "table",
-  description: "Format of the answer",
-};
+import { filename, output, paths } from "./shared-options.ts";
 
 const probe: OptionSpec = {
   kind: "choice",

@@ -43,3 +43,12 @@ export const adminBind: OptionSpec = {
   default: "127.0.0.1",
   description: "Address of the admin pages; they can change and reveal things, so keep them local",
 };
+
+export const output: OptionSpec = {
+  kind: "choice",
+  name: "output",
+  short: "o",
+  choices: ["table", "json", "yaml"],
+  default: "table",
+  description: "Format of the answer",
+};

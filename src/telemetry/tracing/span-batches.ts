@@ -4,6 +4,7 @@
 
 import type { Cancel, Clock } from "../../core/index.ts";
 import type { SampleSource, SpanRecord, SpanSink } from "../port.ts";
+import { droppedSpans } from "./dropped-spans.ts";
 import { spanCountOf } from "./span-attributes.ts";
 
 const batchDelayMs = 200;
@@ -23,15 +24,7 @@ export class SpanBatches implements SpanSink {
   constructor(clock: Clock, send: (spans: readonly SpanRecord[]) => void) {
     this.#clock = clock;
     this.#send = send;
-    this.samples = () => [
-      {
-        name: "naru_spans_dropped_total",
-        help: "Spans that never reached the collector, by reason: queue (no room), export (refused, or not reachable).",
-        type: "counter",
-        labels: { reason: "worker" },
-        value: this.#dropped,
-      },
-    ];
+    this.samples = () => [droppedSpans("worker", this.#dropped)];
   }
 
   write(span: SpanRecord): void {

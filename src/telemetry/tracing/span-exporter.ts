@@ -5,6 +5,7 @@
 import type { Clock } from "../../core/index.ts";
 import type { ProxyIdentity } from "../../model/index.ts";
 import type { Logger, Sample, SampleSource, SpanRecord, SpanSink } from "../port.ts";
+import { droppedSpans } from "./dropped-spans.ts";
 import type { Otel, OtelOptions } from "./otel.ts";
 import { spanCountOf } from "./span-attributes.ts";
 
@@ -114,13 +115,6 @@ class QueuedExporter implements SpanExporter {
   }
 
   #samples(): readonly Sample[] {
-    const dropped = (reason: string, value: number): Sample => ({
-      name: "naru_spans_dropped_total",
-      help: "Spans that never reached the collector, by reason: queue (no room), export (refused, or not reachable).",
-      type: "counter",
-      labels: { reason },
-      value,
-    });
     return [
       {
         name: "naru_spans_total",
@@ -129,8 +123,8 @@ class QueuedExporter implements SpanExporter {
         labels: {},
         value: this.#spans,
       },
-      dropped("queue", this.#droppedByQueue),
-      dropped("export", this.#droppedByExport),
+      droppedSpans("queue", this.#droppedByQueue),
+      droppedSpans("export", this.#droppedByExport),
       {
         name: "naru_span_export_failures_total",
         help: "Batches of spans that the collector did not take.",
