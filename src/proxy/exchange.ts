@@ -11,7 +11,7 @@ import type { ByteRange } from "../telemetry/port.ts";
 import type { Cluster } from "./cluster.ts";
 import type { DownstreamConnection } from "./downstream-connection.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { BodyDecoder, HeaderId, RequestHeadParser, ResponseHeadParser, type HeadLimits } from "./http1/index.ts";
+import { BodyDecoder, RequestHeadParser, ResponseHeadParser, type HeadLimits } from "./http1/index.ts";
 import { requestIdBytes } from "./request-ids.ts";
 import type { BoundAction, BoundForward } from "./route-binding.ts";
 import type { TraceContext } from "./trace-context.ts";
@@ -146,12 +146,9 @@ export class Exchange implements RequestView {
   }
 
   #forwardedFor(): string {
-    const { head } = this.requestParser;
-    let list = "";
-    for (let index = 0; index < head.headerCount; index++) {
-      if (head.headerId[index] === HeaderId.xForwardedFor) list += `${head.value(index)}, `;
-    }
-    return list + this.downstream!.connection.remoteAddress;
+    const list = this.requestParser.head.header("x-forwarded-for");
+    const peer = this.downstream!.connection.remoteAddress;
+    return list === null ? peer : `${list},${peer}`;
   }
 
   /** Makes room for `bytes` more of the head. */

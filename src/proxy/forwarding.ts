@@ -218,13 +218,13 @@ function writeHost(exchange: Exchange, out: Buffer, at: number): number {
   return at;
 }
 
+/** Several lines become one, and no space follows its commas: as Envoy, from 1.8 on. */
 function writeForwardedFor(head: RequestHead, peer: string, out: Buffer, at: number): number {
   at = writeAscii(out, at, "x-forwarded-for: ");
   for (let index = 0; index < head.headerCount; index++) {
     if (head.headerId[index] !== HeaderId.xForwardedFor) continue;
     at = copyBytes(head.bytes, head.base + head.valueStart[index]!, head.base + head.valueEnd[index]!, out, at);
     out[at++] = 0x2c;
-    out[at++] = 0x20;
   }
   at = writeAscii(out, at, peer);
   out[at++] = 0x0d;

@@ -20,7 +20,7 @@ test("a GET is forwarded with forwarding headers and nothing hop-by-hop", async 
   const upstream = await origin.connection();
   assert.equal(
     await upstream.takeThrough("\r\n\r\n"),
-    "GET /a?b=c HTTP/1.1\r\nHost: example.org\r\nX-Custom:  Kept \r\nx-forwarded-for: 10.0.0.1, 127.0.0.1\r\n" +
+    "GET /a?b=c HTTP/1.1\r\nHost: example.org\r\nX-Custom:  Kept \r\nx-forwarded-for: 10.0.0.1,127.0.0.1\r\n" +
       `x-forwarded-proto: http\r\nx-request-id: ${requestId}\r\n\r\n`,
   );
   upstream.send("HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 5\r\nConnection: keep-alive\r\nX-Up: 1\r\n\r\nhello");

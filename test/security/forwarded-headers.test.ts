@@ -16,9 +16,9 @@ test("x-forwarded-for: the peer is appended, so the last address is always true"
   await using arena = await Arena.start();
   for (const [lines, expected] of [
     ["", "127.0.0.1"],
-    ["X-Forwarded-For: 10.0.0.1\r\n", "10.0.0.1, 127.0.0.1"],
-    ["X-FORWARDED-FOR: 10.0.0.1\r\nx-forwarded-for: 10.0.0.2\r\n", "10.0.0.1, 10.0.0.2, 127.0.0.1"],
-    ["X-Forwarded-For: 127.0.0.1\r\n", "127.0.0.1, 127.0.0.1"],
+    ["X-Forwarded-For: 10.0.0.1\r\n", "10.0.0.1,127.0.0.1"],
+    ["X-FORWARDED-FOR: 10.0.0.1\r\nx-forwarded-for: 10.0.0.2\r\n", "10.0.0.1,10.0.0.2,127.0.0.1"],
+    ["X-Forwarded-For: 127.0.0.1\r\n", "127.0.0.1,127.0.0.1"],
   ] as const) {
     assert.deepEqual(valuesOf(await arena.forwarded(get(lines)), "x-forwarded-for"), [expected]);
   }
@@ -77,7 +77,7 @@ test("a route cannot be chosen by what is not passed on", async () => {
       { ...route({ headers: [header("x-forwarded-client-cert", "URI=admin")] }), action: trap },
       { ...route({ headers: [header("x-request-id", "admin")] }), action: trap },
       { ...route({ headers: [header("x-forwarded-for", "10.0.0.1")] }), action: trap },
-      { ...route({ headers: [header("x-forwarded-for", "10.0.0.1, 10.0.0.2, 127.0.0.1")] }), action: trap },
+      { ...route({ headers: [header("x-forwarded-for", "10.0.0.1,10.0.0.2,127.0.0.1")] }), action: trap },
       {
         ...route({ uri: { kind: "prefix", value: "/plain" }, headers: [header("x-forwarded-proto", "http")] }),
         action: trap,
@@ -114,7 +114,7 @@ test("wherever the bytes are split", async () => {
   for (let cut = 0; cut < payload.length; cut++) {
     assert.deepEqual((await arena.forwarded(payload, [cut])).headers, [
       ["Host", "a"],
-      ["x-forwarded-for", "10.0.0.1, 127.0.0.1"],
+      ["x-forwarded-for", "10.0.0.1,127.0.0.1"],
       ["x-forwarded-proto", "http"],
       ["x-request-id", requestId],
     ]);
