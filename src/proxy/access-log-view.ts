@@ -61,7 +61,7 @@ export class AccessLogView implements AccessLogRecord {
   readonly #userAgent = new ReceivedRange();
   readonly #requestId = new ReceivedRange();
   readonly #authority = new ReceivedRange();
-  /** A received list of addresses and the one that was added. */
+  /** A list of addresses that did not come as one piece. */
   #forwardedBytes = Buffer.allocUnsafeSlow(initialForwardedBytes);
 
   /** This view, of another exchange. */
@@ -96,9 +96,8 @@ export class AccessLogView implements AccessLogRecord {
     this.protocol = parsed ? (head.minorVersion === 1 ? "HTTP/1.1" : "HTTP/1.0") : null;
     this.authority = parsed ? this.#authority.of(bytes, base + head.authorityStart, base + head.authorityEnd) : null;
     this.userAgent = parsed ? value(head, HeaderId.userAgent, this.#userAgent) : null;
-    const forwardedFor = parsed ? value(head, HeaderId.xForwardedFor, this.#xForwardedFor) : null;
-    // The value as forwarded, which is what operators follow from hop to hop.
-    this.xForwardedFor = atEdge ? this.#joined(forwardedFor, exchange.downstream!.remoteAddress) : forwardedFor;
+    const peer = atEdge ? exchange.downstream!.remoteAddress : null;
+    this.xForwardedFor = parsed ? this.#forwardedFor(head, peer) : peer;
     this.requestId = parsed ? this.#requestIdOf(exchange, atEdge) : null;
   }
 
@@ -108,14 +107,28 @@ export class AccessLogView implements AccessLogRecord {
     return received ?? this.#requestId.of(made, 0, made.length);
   }
 
-  #joined(list: ByteRange | null, last: ByteRange): ByteRange {
-    if (list === null) return last;
-    const length = list.end - list.start + 1 + last.end - last.start;
+  /** As forwarded, which is what operators follow from hop to hop: all lines as one list, and `peer` behind them. */
+  #forwardedFor(head: RequestHead, peer: ByteRange | null): ByteRange | null {
+    const { bytes, base, headerId, headerCount, valueStart, valueEnd } = head;
+    const first = head.find(HeaderId.xForwardedFor);
+    if (first < 0) return peer;
+    let last = first;
+    let length = peer === null ? 0 : peer.end - peer.start;
+    for (let index = first; index < headerCount; index++) {
+      if (headerId[index] !== HeaderId.xForwardedFor) continue;
+      length += valueEnd[index]! - valueStart[index]! + 1;
+      last = index;
+    }
+    if (last === first && peer === null) return value(head, HeaderId.xForwardedFor, this.#xForwardedFor);
     if (length > this.#forwardedBytes.length) this.#forwardedBytes = Buffer.allocUnsafeSlow(length);
     const out = this.#forwardedBytes;
-    let at = copyBytes(list.bytes, list.start, list.end, out, 0);
-    out[at++] = comma;
-    at = copyBytes(last.bytes, last.start, last.end, out, at);
+    let at = 0;
+    for (let index = first; index <= last; index++) {
+      if (headerId[index] !== HeaderId.xForwardedFor) continue;
+      at = copyBytes(bytes, base + valueStart[index]!, base + valueEnd[index]!, out, at);
+      out[at++] = comma;
+    }
+    at = peer === null ? at - 1 : copyBytes(peer.bytes, peer.start, peer.end, out, at);
     return this.#xForwardedFor.of(out, 0, at);
   }
 }

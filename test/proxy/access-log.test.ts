@@ -82,6 +82,23 @@ test("a mesh listener logs what it received, and makes a request id only where t
   assert.deepEqual([second.requestId, second.xForwardedFor], [madeId, null]);
 });
 
+test("several x-forwarded-for lines are one list, as Envoy's %REQ(X-FORWARDED-FOR)% shows them", async () => {
+  const lines = "X-Forwarded-For: 10.0.0.1, 10.0.0.2\r\nX-Other: a\r\nX-FORWARDED-FOR: 10.0.0.3\r\n";
+  const several = `GET / HTTP/1.1\r\nHost: a\r\n${lines}\r\n`;
+  const one = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 10.0.0.4\r\n\r\n";
+  const joined = "10.0.0.1, 10.0.0.2,10.0.0.3";
+  for (const [role, added] of [
+    ["gateway", ",127.0.0.1"],
+    ["mesh", ""],
+  ] as const) {
+    await using origin = await RawOrigin.start();
+    await using proxy = await startProxy({ origins: [origin.port], role });
+    assert.equal((await exchange(proxy, origin, several)).xForwardedFor, joined + added, role);
+    assert.equal((await exchange(proxy, origin, one)).xForwardedFor, `10.0.0.4${added}`, role);
+    assert.equal((await exchange(proxy, origin, bare)).xForwardedFor, role === "gateway" ? "127.0.0.1" : null, role);
+  }
+});
+
 test("a request refused before its head was read shows nothing of the one before", async () => {
   await using origin = await RawOrigin.start();
   await using proxy = await startProxy({ origins: [origin.port] });
