@@ -272,7 +272,15 @@ const routes: CommandSpec = {
       short: "H",
       placeholder: "'NAME: VALUE'",
       repeatable: true,
-      description: "A header of the request",
+      description:
+        "A header of the request, as the client sends it; naru replaces and drops some before it chooses a route",
+    },
+    {
+      kind: "text",
+      name: "from",
+      placeholder: "ADDRESS",
+      default: "127.0.0.1",
+      description: "Who connects; a gateway appends it to x-forwarded-for",
     },
     {
       kind: "port",

@@ -48,7 +48,7 @@ export function parseLabels(values: OptionValues, option = "labels"): Labels {
   return labels;
 }
 
-/** `--header 'Name: value'`, repeatable: names in lower case; values of one name are joined by commas (RFC 9110 §5.3). */
+/** `--header 'Name: value'`, repeatable: names in lower case; values of one name are joined as they are for matching. */
 export function parseHeaders(values: OptionValues): ReadonlyMap<string, string> {
   const headers = new Map<string, string>();
   for (const text of values.list("header")) {
@@ -59,7 +59,7 @@ export function parseHeaders(values: OptionValues): ReadonlyMap<string, string> 
     }
     const value = text.slice(colon + 1).trim();
     const earlier = headers.get(name);
-    headers.set(name, earlier === undefined ? value : `${earlier},${value}`);
+    headers.set(name, earlier === undefined ? value : earlier + (name === "cookie" ? "; " : ",") + value);
   }
   return headers;
 }

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 
 import { Deadline } from "../core/index.ts";
 import type { TrafficOptions } from "../model/index.ts";
-import type { CompiledRoute, RequestView } from "../router/index.ts";
+import { routedHeader, type CompiledRoute, type ReceivedRequest, type RequestView } from "../router/index.ts";
 import type { ByteRange } from "../telemetry/port.ts";
 import type { Cluster } from "./cluster.ts";
 import type { DownstreamConnection } from "./downstream-connection.ts";
@@ -35,7 +35,7 @@ export interface ExchangeTimers {
   onBackoffEnd(exchange: Exchange): void;
 }
 
-export class Exchange implements RequestView {
+export class Exchange implements RequestView, ReceivedRequest {
   readonly scheme = "http";
   readonly requestParser: RequestHeadParser;
   readonly responseParser: ResponseHeadParser;
@@ -129,26 +129,24 @@ export class Exchange implements RequestView {
     return (this.#authority ??= this.requestParser.head.authority());
   }
 
-  /** As the upstream will see it (forwarding.ts): a client must not choose his route by what is not passed on of him. */
   header(lowerCaseName: string): string | null {
-    if (lowerCaseName === "x-forwarded-client-cert") return null;
-    if (this.downstream!.listener.role === "gateway") {
-      if (lowerCaseName === "x-forwarded-proto") return this.scheme;
-      if (lowerCaseName === "x-forwarded-for") return this.#forwardedFor();
-      if (lowerCaseName === "x-request-id") return this.requestId.toString("latin1");
-      if (lowerCaseName.startsWith("x-envoy-")) return null;
-    }
+    return routedHeader(this.downstream!.listener.role, lowerCaseName, this);
+  }
+
+  receivedHeader(lowerCaseName: string): string | null {
     return this.requestParser.head.header(lowerCaseName);
+  }
+
+  get peerAddress(): string {
+    return this.downstream!.connection.remoteAddress;
+  }
+
+  requestIdText(): string {
+    return this.requestId.toString("latin1");
   }
 
   query(): string {
     return this.requestParser.head.query();
-  }
-
-  #forwardedFor(): string {
-    const list = this.requestParser.head.header("x-forwarded-for");
-    const peer = this.downstream!.connection.remoteAddress;
-    return list === null ? peer : `${list},${peer}`;
   }
 
   /** Makes room for `bytes` more of the head. */

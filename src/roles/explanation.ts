@@ -4,7 +4,15 @@
 import { renderTable, type Terminal } from "../cli/index.ts";
 import { formatHostPort } from "../core/index.ts";
 import type { EndpointSnapshot, RouteAction, RouteSpec } from "../model/index.ts";
-import { explainRoutes, type RequestView, type RouteExplanation, type RouteVerdict } from "../router/index.ts";
+import {
+  explainRoutes,
+  madeHeaders,
+  routedHeader,
+  type ReceivedRequest,
+  type RequestView,
+  type RouteExplanation,
+  type RouteVerdict,
+} from "../router/index.ts";
 import { describeAction, describeCluster, describeMatch, describeOrigin, describePosition } from "./describe-route.ts";
 import type { SelectedTable } from "./route-list.ts";
 
@@ -19,34 +27,58 @@ export interface AskedRequest {
   readonly path: string;
   /** Without "?". */
   readonly query: string;
-  /** Names in lower case. */
+  /** As a client sends them. Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
+  /** The address of whoever connects. */
+  readonly peerAddress: string;
 }
+
+/** Stands for the request id, of which naru makes a new one for each request. */
+const exampleRequestId = "00000000-0000-4000-8000-000000000000";
 
 /** What one route table does with the request. */
 export interface Explanation {
   readonly selected: SelectedTable;
   readonly request: AskedRequest;
+  /** By name: what routes are chosen by instead of what the client sends; null = the header is dropped. */
+  readonly replaced: ReadonlyMap<string, string | null>;
   readonly result: RouteExplanation;
 }
 
 /** Follows the request through one route table. */
 export function explainRequest(selected: SelectedTable, request: AskedRequest): Explanation {
+  const { headers, peerAddress, authority } = request;
+  const received: ReceivedRequest = {
+    scheme: "http",
+    peerAddress,
+    requestIdText: () => exampleRequestId,
+    receivedHeader: (name) => headers.get(name) ?? null,
+  };
+  const header = (name: string) => routedHeader(selected.listener.role, name, received);
   const view: RequestView = {
     method: request.method,
-    scheme: "http",
-    authority: () => request.authority,
-    header: (name) => (name === "host" ? request.authority : (request.headers.get(name) ?? null)),
+    scheme: received.scheme,
+    authority: () => authority,
+    header: (name) => (name === "host" ? authority : header(name)),
     query: () => request.query,
   };
-  return { selected, request, result: explainRoutes(selected.table, request.authority, request.path, view) };
+  const names = new Set([...headers.keys(), ...madeHeaders]);
+  const replaced = [...names].map((name) => [name, header(name)] as const);
+  return {
+    selected,
+    request,
+    replaced: new Map(replaced.filter(([name, value]) => value !== received.receivedHeader(name))),
+    result: explainRoutes(selected.table, authority, request.path, view),
+  };
 }
 
 /** For programs. */
-export function explanationData({ selected, request, result }: Explanation, endpoints: EndpointSnapshot): unknown {
+export function explanationData(explanation: Explanation, endpoints: EndpointSnapshot): unknown {
+  const { selected, request, replaced, result } = explanation;
   const { listener, port, table } = selected;
   return {
     request: { ...request, headers: Object.fromEntries(request.headers) },
+    replacedHeaders: Object.fromEntries(replaced),
     listener: { name: listener.name, role: listener.role, port },
     routeTable: table.name,
     host: result.host,
@@ -65,15 +97,18 @@ export function explanationData({ selected, request, result }: Explanation, endp
 
 /** For people: the answer first, then every route in order with the reason why it did not match. */
 export function writeExplanation(terminal: Terminal, explanation: Explanation, endpoints: EndpointSnapshot): void {
-  const { selected, request, result } = explanation;
+  const { selected, request, replaced, result } = explanation;
   const { listener, port, table } = selected;
   const { sentPath, path, query } = request;
   const target = query === "" ? sentPath : `${sentPath}?${query}`;
   const normalForm = sentPath === path ? "" : `, as ${path}`;
   const where = listener.role === "mesh" ? `mesh, service port ${port}` : `gateway port ${port}`;
   terminal.out(
-    `${terminal.tone("strong", `${request.method} ${request.authority}${target}`)}${normalForm} on ${where}\n\n`,
+    `${terminal.tone("strong", `${request.method} ${request.authority}${target}`)}${normalForm} on ${where}\n`,
   );
+  for (const [name, value] of replaced)
+    if (request.headers.has(name)) terminal.out(`${replacementText(name, value)}\n`);
+  terminal.out("\n");
   if (result.virtualHost === null) {
     terminal.out(
       `${terminal.tone("bad", "no host")}    nothing in route table ${table.name} serves the host '${result.host}'\n`,
@@ -90,6 +125,13 @@ export function writeExplanation(terminal: Terminal, explanation: Explanation, e
     writeMatched(terminal, result, result.matched, endpoints);
   }
   terminal.out(renderVerdicts(terminal, result.routes));
+}
+
+/** Of a header that was asked with: why the answer is not what it looks like. */
+function replacementText(name: string, value: string | null): string {
+  if (value === null) return `           naru drops ${name} of a client, so no route sees it`;
+  const origin = name === "x-request-id" ? "a new one for each request" : value;
+  return `           naru writes ${name} itself, and routes see that: ${origin}`;
 }
 
 function writeMatched(

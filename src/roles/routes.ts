@@ -12,6 +12,7 @@ import {
   type Terminal,
 } from "../cli/index.ts";
 import type { CheckedConfig } from "../config/index.ts";
+import { ipFamily } from "../core/index.ts";
 import type { EscapedSlashAction, PathNormalization } from "../model/index.ts";
 import { normalizePath, portOf } from "../router/index.ts";
 import { explainRequest, explanationData, writeExplanation, type AskedRequest } from "./explanation.ts";
@@ -72,7 +73,7 @@ function askedRequest(values: OptionValues): AskedRequest | null {
   const target = values.optionalText("path");
   const headers = parseHeaders(values);
   if (authority === null && target === null) {
-    const stray = ["method", "header"].find((name) => values.given(name));
+    const stray = ["method", "header", "from"].find((name) => values.given(name));
     if (stray === undefined) return null;
     throw usageError(`--${stray} describes a request: name its --host or --path, too`, values.commandName);
   }
@@ -88,7 +89,10 @@ function askedRequest(values: OptionValues): AskedRequest | null {
       values.commandName,
     );
   }
-  return { method: values.text("method"), authority: authority ?? "localhost", sentPath, path, query, headers };
+  const peerAddress = values.text("from");
+  if (ipFamily(peerAddress) === 0) throw usageError(`--from ${peerAddress}: is no IP address`, values.commandName);
+  const method = values.text("method");
+  return { method, authority: authority ?? "localhost", sentPath, path, query, headers, peerAddress };
 }
 
 function splitOnce(text: string, mark: string): readonly string[] {

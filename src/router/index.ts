@@ -6,5 +6,6 @@ export { explainRoutes, type ConditionFailure, type RouteExplanation, type Route
 export { normalizePath } from "./path.ts";
 export { compilePattern, type Pattern } from "./pattern.ts";
 export type { RequestView } from "./request-view.ts";
+export { madeHeaders, routedHeader, type ReceivedRequest } from "./routed-header.ts";
 export { compileRouteTable, type RouteTable } from "./route-table.ts";
 export type { CompiledRoute, VirtualHost } from "./virtual-host.ts";

@@ -12,7 +12,7 @@ export interface RequestView {
   readonly scheme: string;
   /** As received, port included. */
   authority(): string;
-  /** null when absent. Several fields of one name are joined with "," as Envoy does before it matches. */
+  /** As the upstream will get it (`routedHeader`); null when absent. Several fields of one name are joined with "," as Envoy does before it matches. */
   header(lowerCaseName: string): string | null;
   /** Raw, without "?"; "" when there is none. */
   query(): string;

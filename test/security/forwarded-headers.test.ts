@@ -108,6 +108,22 @@ test("inside the mesh the workload's own word stays", async () => {
   assert.deepEqual(valuesOf(seen, "x-envoy-max-retries"), ["1"]);
 });
 
+test("inside the mesh a route can be chosen by what is added", async () => {
+  const header = (name: string, value: string) => ({ name, match: { kind: "exact", value } as const });
+  const uri = { kind: "exact", value: "/" } as const;
+  const added = route({ uri, headers: [header("x-forwarded-proto", "http"), header("x-request-id", requestId)] });
+  await using arena = await Arena.start({
+    role: "mesh",
+    routes: [
+      { ...added, action: { kind: "reply", status: 403, body: "" } },
+      route({ uri: { kind: "prefix", value: "/" } }),
+    ],
+  });
+  await arena.answered(get(""), 403);
+  await arena.forwarded(get("X-Forwarded-Proto: https\r\n"));
+  await arena.forwarded(get("X-Request-Id: own\r\n"));
+});
+
 test("wherever the bytes are split", async () => {
   await using arena = await Arena.start();
   const payload = get("X-Envoy-Internal: true\r\nX-Request-Id: forged\r\nX-Forwarded-For: 10.0.0.1\r\n");

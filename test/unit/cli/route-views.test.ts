@@ -108,8 +108,29 @@ function explain(authority: string, target: string, headers: Record<string, stri
   const [selected] = selectTables(routing, { role: "gateway", port: null });
   assert.ok(selected !== undefined);
   const [path = "", query = ""] = target.split("?");
-  const request = { method: "GET", authority, sentPath: path, path, query, headers: new Map(Object.entries(headers)) };
-  return explainRequest(selected, request);
+  return explainRequest(selected, {
+    ...asked,
+    authority,
+    sentPath: path,
+    path,
+    query,
+    headers: new Map(Object.entries(headers)),
+  });
+}
+
+const asked = { method: "GET", authority: "a", sentPath: "/", path: "/", query: "", peerAddress: "10.9.9.9" };
+
+/** Of a table whose routes each ask for one of these headers, so that it says what there is of it. */
+function explainHeaders(role: "gateway" | "mesh", headers: Record<string, string>, names: readonly string[]) {
+  const routes = names.map((name) => route({ headers: [{ name, match: { kind: "exact", value: "?" } }] }, reply, 30));
+  const [selected] = selectTables(routing, { role, port: null });
+  assert.ok(selected !== undefined);
+  const table = { name: "asking", hosts: [{ name: "a", domains: ["a"], routes }] };
+  const explanation = explainRequest({ ...selected, table }, { ...asked, headers: new Map(Object.entries(headers)) });
+  const seen = explanation.result.routes.map((verdict) =>
+    verdict.outcome === "failed" ? verdict.failure.actual : "?",
+  );
+  return { explanation, seen };
 }
 
 function written(explanation: ReturnType<typeof explain>): string {
@@ -215,6 +236,41 @@ suite("explaining a request", () => {
     const text = written(explain("shop.test", "/"));
     assert.match(text, /^no host +nothing in route table http\.80 serves the host 'shop\.test'$/m);
     assert.match(text, /^hosts +\*\.example$/m);
+  });
+
+  test("routes see the headers that naru writes, and none that it drops, as while serving; and it says so", () => {
+    const sent = {
+      "x-forwarded-for": "10.0.0.1",
+      "x-forwarded-proto": "https",
+      "x-envoy-internal": "true",
+      "x-forwarded-client-cert": "URI=admin",
+    };
+    const names = [...Object.keys(sent), "x-request-id"];
+    const example = "00000000-0000-4000-8000-000000000000";
+    const { explanation: atEdge, seen } = explainHeaders("gateway", sent, names);
+    assert.deepEqual(seen, ["10.0.0.1,10.9.9.9", "http", null, null, example]);
+    assert.deepEqual(explainHeaders("gateway", {}, names).seen, ["10.9.9.9", "http", null, null, example]);
+    const inMesh = explainHeaders("mesh", { ...sent, "x-request-id": "own" }, names);
+    assert.deepEqual(inMesh.seen, ["10.0.0.1", "https", "true", null, "own"]);
+    assert.deepEqual(explainHeaders("mesh", {}, names).seen, [null, "http", null, null, example]);
+
+    const text = written(atEdge);
+    assert.match(text, /^ +naru writes x-forwarded-for itself, and routes see that: 10\.0\.0\.1,10\.9\.9\.9$/m);
+    assert.match(text, /^ +naru writes x-forwarded-proto itself, and routes see that: http$/m);
+    assert.match(text, /^ +naru drops x-envoy-internal of a client, so no route sees it$/m);
+    assert.doesNotMatch(text, /writes x-request-id/, "nobody asked with one");
+    assert.match(
+      written(explain("shop.example", "/", { "x-request-id": "own" })),
+      /x-request-id .*: a new one for each request$/m,
+    );
+    const { replacedHeaders } = explanationData(atEdge, endpoints) as { replacedHeaders: unknown };
+    assert.deepEqual(replacedHeaders, {
+      "x-forwarded-for": "10.0.0.1,10.9.9.9",
+      "x-forwarded-proto": "http",
+      "x-envoy-internal": null,
+      "x-forwarded-client-cert": null,
+      "x-request-id": example,
+    });
   });
 
   test("is plain data for programs, with the answer under `matched`", () => {

@@ -72,6 +72,10 @@ suite("parseHeaders", () => {
       "Accept: b:c",
       "-H",
       "x-empty:",
+      "-H",
+      "cookie: a=1",
+      "-H",
+      "cookie: b=2",
     );
     assert.deepEqual(
       [...parseHeaders(values)],
@@ -79,6 +83,7 @@ suite("parseHeaders", () => {
         ["end-user", "jason"],
         ["accept", "a,b:c"],
         ["x-empty", ""],
+        ["cookie", "a=1; b=2"],
       ],
     );
   });
