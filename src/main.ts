@@ -104,7 +104,20 @@ function controlProcess(clock: Clock): ProcessControl {
     process.on(signal, () => stop({ kind: "signal", signal }, signalExitCodes[signal]));
   }
   process.on("uncaughtException", (error) => stop({ kind: "failure", error }, 1));
-  return { stopRequested: promise, onReopen: (callback) => void process.on("SIGHUP", callback) };
+  return { stopRequested: promise, onReopen: reopenings() };
+}
+
+/** A SIGHUP that comes before anybody listens is kept: its default would end the process while it starts. */
+function reopenings(): ProcessControl["onReopen"] {
+  let isDue = false;
+  let reopen = () => {
+    isDue = true;
+  };
+  process.on("SIGHUP", () => reopen());
+  return (callback) => {
+    reopen = callback;
+    if (isDue) callback();
+  };
 }
 
 const refusal = oldNodeMessage(process.versions.node);

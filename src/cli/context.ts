@@ -13,7 +13,7 @@ export type StopReason =
 export interface ProcessControl {
   /** Settles once, at the first reason to stop; a second signal ends the process without asking. */
   readonly stopRequested: Promise<StopReason>;
-  /** Calls back at each SIGHUP. */
+  /** Calls back at each SIGHUP, and at once for those that came since `takeControl`. Call it once. */
   onReopen(callback: () => void): void;
 }
 

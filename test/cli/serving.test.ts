@@ -234,6 +234,26 @@ suite("naru gateway", { concurrency: 2 }, () => {
     assert.deepEqual(paths, ["/shop/before", "/shop/after"]);
   });
 
+  test("SIGHUP while it starts is for the log files, too", async () => {
+    await using origin = await startOrigin(hello);
+    await using workspace = await openWorkspace();
+    // So large that it is built in a process of its own, which leaves time.
+    const comment = `# ${"x".repeat(78)}\n`.repeat(1_000);
+    const config = await workspace.write("shop.yaml", comment + gatewayYaml(origin.port, "/shop"));
+    const log = join(workspace.folder, "access.json");
+    await using naru = startNaru(["gateway", config, ...ports, "--access-log", "json", "--access-log-file", log]);
+    await naru.waitFor("stderr", /admin pages are up/);
+    await rename(log, `${log}.1`);
+    naru.process.kill("SIGHUP");
+    await naru.waitFor("stderr", /log files reopened/);
+    const at = await portsOf(naru);
+    await ask(at.gateway, "/shop/after");
+    naru.process.kill("SIGTERM");
+    const { code } = await naru.ended;
+    assert.equal(code, 0);
+    assert.match(await readFile(log, "utf8"), /"path":"\/shop\/after"/);
+  });
+
   test("ends over the admin port as it does on a signal", async () => {
     await using origin = await startOrigin(hello);
     await using workspace = await openWorkspace();
