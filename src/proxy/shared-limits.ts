@@ -4,7 +4,8 @@
 //
 //   all: connections, pending, requests, retries | thread 0: the same four | thread 1: … | next cluster or listener
 //
-// The first ones are the descriptors', so that nobody need be told where.
+// The first ones are the descriptors', so that nobody need be told where. The memory is in pieces of a thousand clusters
+// and listeners, which are added as names come.
 
 import type { Random } from "../core/index.ts";
 import type { ClusterSpec, ListenerSpec } from "../model/index.ts";
@@ -18,88 +19,98 @@ import {
   type SharedLimits,
 } from "./usage.ts";
 
-const initialSlots = 64;
-/** Names a process may ever see; memory is committed as they come. */
-const maxSlots = 65_536;
+const slotsPerPiece = 1_024;
 
-/** Key of a cluster or listener → position of its numbers. */
-export type LimitSlots = ReadonlyMap<string, number>;
+/** Where clusters and listeners count. */
+export interface LimitSlots {
+  /** Key of a cluster or listener → position of its numbers. */
+  readonly places: ReadonlyMap<string, number>;
+  /** All pieces there are, in order. */
+  readonly counts: readonly SharedArrayBuffer[];
+}
 
-const descriptorSlots: LimitSlots = new Map(descriptorSides.map((side, slot) => [descriptorKey(side), slot]));
+const descriptorPlaces: ReadonlyMap<string, number> = new Map(
+  descriptorSides.map((side, slot) => [descriptorKey(side), slot]),
+);
 
 /** Shared by all threads. */
 export interface LimitMemory {
-  readonly counts: SharedArrayBuffer;
+  /** The pieces so far. */
+  readonly counts: readonly SharedArrayBuffer[];
   /** Connections by source address. */
   readonly sources: SharedArrayBuffer;
 }
 
 /** The main thread's side. */
 export class LimitTable {
-  readonly memory: LimitMemory;
   readonly #threads: number;
-  readonly #slots = new Map(descriptorSlots);
+  readonly #places = new Map(descriptorPlaces);
+  readonly #counts: SharedArrayBuffer[] = [];
+  readonly #sources: SharedArrayBuffer;
 
   constructor(threads: number, random: Random) {
     this.#threads = threads;
-    const bytes = bytesPerSlot(threads);
-    this.memory = {
-      counts: new SharedArrayBuffer(initialSlots * bytes, { maxByteLength: maxSlots * bytes }),
-      sources: allocateSources(threads, random),
-    };
+    this.#sources = allocateSources(threads, random);
+    this.#makeRoom();
+  }
+
+  get memory(): LimitMemory {
+    return { counts: [...this.#counts], sources: this.#sources };
   }
 
   /**
    * Where these listeners and the limited ones of these clusters count. A name keeps its place for ever: what is gone
-   * from the configuration may still have something in flight. Throws RangeError beyond 65,536 names.
+   * from the configuration may still have something in flight.
    */
   slotsOf(clusters: Iterable<ClusterSpec>, listeners: Iterable<ListenerSpec>): LimitSlots {
-    const wanted = new Map<string, number>();
-    for (const spec of clusters) if (isLimited(spec)) this.#addSlot(clusterKey(spec.name), wanted);
-    for (const { name } of listeners) this.#addSlot(listenerKey(name), wanted);
-    const { counts } = this.memory;
-    const needed = this.#slots.size * bytesPerSlot(this.#threads);
-    if (needed > counts.byteLength) {
-      counts.grow(Math.max(needed, Math.min(counts.byteLength * 2, counts.maxByteLength)));
+    const places = new Map<string, number>();
+    for (const spec of clusters) if (isLimited(spec)) this.#addSlot(clusterKey(spec.name), places);
+    for (const { name } of listeners) this.#addSlot(listenerKey(name), places);
+    this.#makeRoom();
+    return { places, counts: [...this.#counts] };
+  }
+
+  #makeRoom(): void {
+    while (this.#counts.length * slotsPerPiece < this.#places.size) {
+      this.#counts.push(new SharedArrayBuffer(slotsPerPiece * bytesPerSlot(this.#threads)));
     }
-    return wanted;
   }
 
   #addSlot(key: string, wanted: Map<string, number>): void {
-    const slot = this.#slots.get(key) ?? this.#slots.size;
-    this.#slots.set(key, slot);
+    const slot = this.#places.get(key) ?? this.#places.size;
+    this.#places.set(key, slot);
     wanted.set(key, slot);
   }
 
   /** The thread is gone: what it used is free. */
   release(thread: number): void {
-    for (const slot of this.#slots.values()) {
-      const { all, own } = countsAt(this.memory.counts, this.#threads, slot, thread);
+    for (const slot of this.#places.values()) {
+      const { all, own } = countsAt(this.#counts, this.#threads, slot, thread);
       for (let kind = 0; kind < limitedCount; kind++) Atomics.sub(all, kind, Atomics.exchange(own, kind, 0));
     }
-    releaseSources(this.memory.sources, thread);
+    releaseSources(this.#sources, thread);
   }
 }
 
 /** A data-plane thread's side. */
 export class LimitView implements SharedLimits {
-  readonly #memory: LimitMemory;
+  readonly #sources: SharedArrayBuffer;
   readonly #threads: number;
   readonly #thread: number;
   readonly #counts = new Map<string, SharedCounts>();
 
-  constructor(memory: LimitMemory, threads: number, thread: number) {
-    this.#memory = memory;
+  constructor({ counts, sources }: LimitMemory, threads: number, thread: number) {
+    this.#sources = sources;
     this.#threads = threads;
     this.#thread = thread;
-    this.addSlots(descriptorSlots);
+    this.addSlots({ places: descriptorPlaces, counts });
   }
 
   /** To be told before a snapshot with these clusters and listeners is applied. */
-  addSlots(slots: LimitSlots): void {
-    for (const [key, slot] of slots) {
+  addSlots({ places, counts }: LimitSlots): void {
+    for (const [key, slot] of places) {
       if (this.#counts.has(key)) continue;
-      this.#counts.set(key, countsAt(this.#memory.counts, this.#threads, slot, this.#thread));
+      this.#counts.set(key, countsAt(counts, this.#threads, slot, this.#thread));
     }
   }
 
@@ -116,7 +127,7 @@ export class LimitView implements SharedLimits {
   }
 
   sourcesOf(listener: string): SourceCounts {
-    return new SharedSourceCounts(this.#memory.sources, this.#thread, listener);
+    return new SharedSourceCounts(this.#sources, this.#thread, listener);
   }
 
   #at(key: string): SharedCounts {
@@ -138,11 +149,12 @@ function descriptorKey(side: DescriptorSide): string {
   return `descriptors ${side}`;
 }
 
-function countsAt(memory: SharedArrayBuffer, threads: number, slot: number, thread: number): SharedCounts {
-  const start = slot * bytesPerSlot(threads);
+function countsAt(counts: readonly SharedArrayBuffer[], threads: number, slot: number, thread: number): SharedCounts {
+  const piece = counts[Math.floor(slot / slotsPerPiece)]!;
+  const start = (slot % slotsPerPiece) * bytesPerSlot(threads);
   return {
-    all: new Int32Array(memory, start, limitedCount),
-    own: new Int32Array(memory, start + (1 + thread) * bytesPerGroup, limitedCount),
+    all: new Int32Array(piece, start, limitedCount),
+    own: new Int32Array(piece, start + (1 + thread) * bytesPerGroup, limitedCount),
   };
 }
 

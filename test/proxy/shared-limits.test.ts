@@ -234,7 +234,33 @@ test("what a thread had in use when it died is free again, and the others' part 
   table.release(0);
   assert.ok(specs.every(({ name }) => two.countsOf(name).all[2] === 4));
   assert.deepEqual(
-    [...table.slotsOf([...specs, defaultCluster], []).keys()],
+    [...table.slotsOf([...specs, defaultCluster], []).places.keys()],
     specs.map(({ name }) => `cluster ${name}`),
   );
+});
+
+test("however many clusters there are and have been, each has numbers of its own", () => {
+  const table = new LimitTable(2, seededRandom(1));
+  const [one, two] = [new LimitView(table.memory, 2, 0), new LimitView(table.memory, 2, 1)];
+  const count = (view: LimitView, name: string) => {
+    view.countsOf(name).own[2]! += 1;
+    view.countsOf(name).all[2]! += 1;
+  };
+  const generations = ["a", "b"].map((prefix) =>
+    Array.from({ length: 70_000 }, (_, index) => ({ ...defaultCluster, name: `${prefix}${index}`, maxRequests: 9 })),
+  );
+  for (const specs of generations) {
+    const slots = table.slotsOf(specs, listeners);
+    for (const view of [one, two]) view.addSlots(slots);
+    for (const { name } of specs) count(one, name);
+  }
+  assert.ok(generations.flat().every(({ name }) => two.countsOf(name).all[2] === 1));
+  const late = new LimitView(table.memory, 2, 1);
+  late.addSlots(table.slotsOf(generations[0]!, listeners));
+  assert.ok(
+    generations[0]!.every(({ name }) => late.countsOf(name).all[2] === 1),
+    "a worker that was replaced",
+  );
+  table.release(0);
+  assert.ok(generations.flat().every(({ name }) => two.countsOf(name).all[2] === 0));
 });
