@@ -3,7 +3,8 @@
 // stays a chunk of its own, so that nobody pays memory and start-up time for a parser or a regular-expression engine that
 // is not used.
 
-import { chmodSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { chmodSync, globSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import { build } from "esbuild";
@@ -14,6 +15,18 @@ const shebang = "#!/usr/bin/env node";
 /** Dependencies in CommonJS call require() for Node's own modules, which an ES module has to make for itself. */
 const requireForCommonJs =
   'import { createRequire as naruCreateRequire } from "node:module"; const require = naruCreateRequire(import.meta.url);';
+
+/** Of all that the bundle is made of: src/model/build-id.ts. */
+function buildId(): string {
+  const hash = createHash("sha256");
+  for (const path of [...globSync("src/**/*.ts", { cwd: root }).sort(), "package.json", "package-lock.json"]) {
+    hash
+      .update(`${path}\0`)
+      .update(readFileSync(`${root}${path}`))
+      .update("\0");
+  }
+  return hash.digest("hex").slice(0, 12);
+}
 
 rmSync(`${root}dist`, { recursive: true, force: true });
 const result = await build({
@@ -35,6 +48,7 @@ const result = await build({
   sourcesContent: false,
   legalComments: "linked",
   banner: { js: `${shebang}\n${requireForCommonJs}` },
+  define: { NARU_BUILD: JSON.stringify(buildId()) },
   metafile: true,
   logLevel: "warning",
 });

@@ -4,10 +4,16 @@
 import { constants, setPriority } from "node:os";
 import { buffer } from "node:stream/consumers";
 import { deserialize, serialize } from "node:v8";
+import { otherBuildProblem } from "../model/index.ts";
 import { createBuilder } from "./build.ts";
 import { packState, unpackState, type BuildAnswer, type BuildRequest } from "./build-protocol.ts";
 
 const request = deserialize(await buffer(process.stdin)) as BuildRequest;
+const refusal = otherBuildProblem(request.buildId);
+if (refusal !== null) {
+  process.stderr.write(refusal);
+  process.exit(1);
+}
 const { files, sourceProblems, options, wantsResources, state } = request;
 const before = unpackState(state);
 // Somebody is being served already, and that goes first.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a process that serves and the process of one build say to each other: one question on stdin, one answer on
-// stdout. Both run the same version of this program.
+// stdout. Both must be of one build.
 
 import { deserialize, serialize } from "node:v8";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
@@ -13,6 +13,8 @@ import type { SourceFile } from "./source/index.ts";
 export type PackedState = Uint8Array;
 
 export interface BuildRequest {
+  /** Of who asks; to be looked at before the rest. */
+  readonly buildId: string;
   readonly files: readonly SourceFile[];
   readonly sourceProblems: readonly Problem[];
   readonly options: CompileOptions;

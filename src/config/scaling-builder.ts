@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { buffer, text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { deserialize, serialize } from "node:v8";
-import type { Problem } from "../model/index.ts";
+import { buildId, type Problem } from "../model/index.ts";
 import { createBuilder, type Build, type Builder } from "./build.ts";
 import { packState, type BuildAnswer, type BuildRequest, type PackedState } from "./build-protocol.ts";
 import type { CompileOptions } from "./link/options.ts";
@@ -69,7 +69,7 @@ export class ScalingBuilder {
   async #buildElsewhere(files: readonly SourceFile[], sourceProblems: readonly Problem[]): Promise<BuildResult> {
     const state = this.#state ?? packState(this.#builder!.state());
     const wantsResources = this.#wantsResources;
-    const answer = await this.#ask({ files, sourceProblems, options: this.#options, wantsResources, state });
+    const answer = await this.#ask({ buildId, files, sourceProblems, options: this.#options, wantsResources, state });
     this.#builder = null;
     // A copy: it lies in the bytes of the whole answer.
     this.#state = new Uint8Array(answer.state);

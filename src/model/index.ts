@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The nouns: resources as decoded, problems, and the compiled snapshots. Types first, almost no behaviour.
 
+export * from "./build-id.ts";
 export * from "./limits.ts";
 export * from "./order.ts";
 export * from "./problem-list.ts";

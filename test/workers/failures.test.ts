@@ -11,7 +11,7 @@ import { Worker } from "node:worker_threads";
 import { startWorker, type WorkerSetup } from "../../src/roles/workers/index.ts";
 import { endOfHead, get, ok, okRelayed } from "../support/messages.ts";
 import { eventually } from "../support/proxy-under-test.ts";
-import { RawOrigin, type RawPeer } from "../support/raw-peer.ts";
+import { connectRaw, RawOrigin, type RawPeer } from "../support/raw-peer.ts";
 import { closeAll, startPool } from "./support/pool-under-test.ts";
 
 /** A thread that does as little as these lines say. */
@@ -86,6 +86,22 @@ suite("a worker that dies", () => {
     run.clock.advance(60_000);
     await run.replace(run.started.at(-1)!);
     assert.match(run.log.findLast((line) => line.includes("worker ended")) ?? "", /delay_ms=0$/);
+  });
+
+  test("because naru was replaced on disk says so, and the others go on", async () => {
+    await using origin = await RawOrigin.start();
+    let lives = 0;
+    const start = (setup: WorkerSetup) =>
+      startWorker(setup.thread === 0 && lives++ > 0 ? { ...setup, buildId: "of-old" } : setup);
+    await using run = await startPool({ origin: origin.port, start });
+    void run.started[0]!.terminate();
+    await eventually(() => run.log.some((line) => line.includes("worker ended")), "it is about to be replaced");
+    run.clock.advance(0);
+    const why = /worker failed +error="naru's files on disk are of another build \(sources\) than .*; restart it"/;
+    await eventually(() => run.log.some((line) => why.test(line)), "the new one has refused");
+    const client = await connectRaw(run.port);
+    await ask(client, origin);
+    await closeAll([client]);
   });
 
   test("before it ever served makes the start fail", async () => {

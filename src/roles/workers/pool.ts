@@ -4,7 +4,7 @@
 
 import { Worker } from "node:worker_threads";
 import { messageOf, type Cancel, type Clock, type Random } from "../../core/index.ts";
-import type { EndpointSnapshot, RoutingSnapshot } from "../../model/index.ts";
+import { buildId, type EndpointSnapshot, type RoutingSnapshot } from "../../model/index.ts";
 import { closeLeftFiles, createLedgerMemory } from "../../platform/index.ts";
 import { LimitTable, type DataPlane, type DrainResult } from "../../proxy/index.ts";
 import type { RootLogger, StoredRequestMetrics } from "../../telemetry/index.ts";
@@ -230,6 +230,7 @@ class Pool implements WorkerPool {
     const seriesMemory = allocateSharedRows(maxSeries);
     const ledger = transport.name === "uring" ? createLedgerMemory() : null;
     const setup: WorkerSetup = {
+      buildId,
       thread: seat.thread,
       threads,
       options,

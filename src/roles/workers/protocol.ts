@@ -16,6 +16,8 @@ import type { TransportChoice } from "../transport-choice.ts";
 
 /** What a worker is started with. */
 export interface WorkerSetup {
+  /** Of who starts it; to be looked at before the rest. */
+  readonly buildId: string;
   /** 0 … threads - 1. A replacement has the number of the worker it replaces. */
   readonly thread: number;
   readonly threads: number;

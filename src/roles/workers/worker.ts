@@ -4,6 +4,7 @@
 
 import { parentPort, workerData, type MessagePort } from "node:worker_threads";
 import { systemClock } from "../../core/index.ts";
+import { otherBuildProblem } from "../../model/index.ts";
 import {
   createDataPlane,
   defaultDataPlaneOptions,
@@ -202,4 +203,6 @@ class PortSink implements ByteSink {
 
 if (parentPort === null) throw new Error("this file is the entry point of a worker thread");
 const setup = workerData as WorkerSetup;
+const refusal = otherBuildProblem(setup.buildId);
+if (refusal !== null) throw new Error(refusal);
 new DataPlaneWorker(setup, parentPort).start(setup);

@@ -3,7 +3,10 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
 import { afterEach, describe, it } from "node:test";
+import { serialize } from "node:v8";
 import { createBuilder } from "../../../../src/config/build.ts";
 import {
   ScalingBuilder,
@@ -158,6 +161,18 @@ describe("a builder that scales", { timeout: 60_000 }, () => {
     await assert.rejects(elsewhere(builder.build(large(), [])), /ended with code 7: out of luck/);
     isBroken = false;
     assert.equal((await elsewhere(builder.build(large(), []))).routing, before.routing);
+  });
+
+  it("is not built by the files of another build, which say so", async () => {
+    const child = startBuildProcess();
+    const output = Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
+    child.stdin.end(serialize({ buildId: "of-old", files: "something else" }));
+    const [answer, complaint, [code]] = await output;
+    assert.deepEqual([answer, code], ["", 1]);
+    assert.match(
+      complaint,
+      /^naru's files on disk are of another build \(sources\) than .* \(of-old\): .*; restart it$/,
+    );
   });
 
   it("says when there is no process to be had", async () => {
