@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { connectRaw } from "../support/raw-peer.ts";
-import { runNaru, startNaru } from "./support/run-naru.ts";
+import { portsOf, runNaru, startNaru } from "./support/run-naru.ts";
 import { gatewayYaml, openWorkspace, startOrigin } from "./support/workspace.ts";
 
 const free = ["--listen", "80=127.0.0.1:0", "--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
@@ -32,8 +32,7 @@ suite("limits", { concurrency: 2 }, () => {
       await using workspace = await openWorkspace();
       await workspace.write("shop.yaml", gatewayYaml(origin.port, "/shop"));
       await using naru = startNaru(["gateway", "-f", workspace.folder, ...free, ...options, "--concurrency", threads]);
-      const stats = Number((await naru.waitFor("stderr", /admin pages are up .*stats=(\d+)/))[1]);
-      const port = Number((await naru.waitFor("stderr", /gateway is ready .*listeners=127\.0\.0\.1:(\d+)/))[1]);
+      const { gateway: port, stats } = await portsOf(naru);
 
       assert.match(await exchange(port, "/shop//cart"), /^HTTP\/1\.1 200 .*got \/shop\/cart/s);
       assert.match(await exchange(port, "/shop%2Fcart"), /^HTTP\/1\.1 400 /);

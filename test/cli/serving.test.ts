@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { suite, test } from "node:test";
 import { systemCodeOf } from "../../src/core/index.ts";
 import { connectRaw } from "../support/raw-peer.ts";
-import { startNaru, type RunningNaru } from "./support/run-naru.ts";
+import { portsOf, startNaru, type RunningNaru } from "./support/run-naru.ts";
 import { gatewayYaml, openWorkspace, readText, startOrigin } from "./support/workspace.ts";
 
 const freePorts = ["--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
@@ -45,19 +45,6 @@ async function refused(port: number): Promise<void> {
     }
     socket.destroy();
   }
-}
-
-interface Ports {
-  readonly gateway: number;
-  readonly admin: number;
-  readonly status: number;
-  readonly stats: number;
-}
-
-async function portsOf(naru: RunningNaru): Promise<Ports> {
-  const pages = await naru.waitFor("stderr", /admin pages are up .*admin=(\d+) .*status=(\d+) .*stats=(\d+)/);
-  const ready = await naru.waitFor("stderr", /gateway is ready .*listeners=127\.0\.0\.1:(\d+)/);
-  return { admin: Number(pages[1]), status: Number(pages[2]), stats: Number(pages[3]), gateway: Number(ready[1]) };
 }
 
 const hello = (_request: IncomingMessage, response: ServerResponse) => void response.end("hello");

@@ -8,7 +8,7 @@ import { request, type IncomingHttpHeaders, type IncomingMessage } from "node:ht
 import { suite, test } from "node:test";
 
 import { startCollector, type Collector } from "../support/otlp-collector.ts";
-import { startNaru, type RunningNaru } from "./support/run-naru.ts";
+import { portsOf, startNaru, type RunningNaru } from "./support/run-naru.ts";
 import { gatewayYaml, openWorkspace, readText, startOrigin } from "./support/workspace.ts";
 
 const anyPorts = ["--listen", "80=127.0.0.1:0", "--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
@@ -45,8 +45,7 @@ async function start(args: readonly string[], env: Readonly<Record<string, strin
   const naru = parts.use(
     startNaru(["gateway", workspace.folder, ...ports, ...filled], { OTEL_BSP_SCHEDULE_DELAY: "100", ...filledEnv }),
   );
-  const [, admin] = await naru.waitFor("stderr", /admin pages are up .*admin=(\d+)/);
-  const [, port] = await naru.waitFor("stderr", /gateway is ready .*listeners=127\.0\.0\.1:(\d+)/);
+  const { gateway: port, admin } = await portsOf(naru);
   const owned = parts.move();
   return {
     naru,
@@ -54,7 +53,7 @@ async function start(args: readonly string[], env: Readonly<Record<string, strin
     seen,
     async send(headers = {}, path = "/shop/cart?a=b") {
       const all = { host: "shop.example", "user-agent": "tester", ...headers };
-      const outgoing = request({ host: "127.0.0.1", port: Number(port), path, headers: all, agent: false }).end();
+      const outgoing = request({ host: "127.0.0.1", port, path, headers: all, agent: false }).end();
       const [message] = (await once(outgoing, "response")) as [IncomingMessage];
       await readText(message);
       return message.statusCode ?? 0;

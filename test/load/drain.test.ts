@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { suite, test } from "node:test";
 
-import { startNaru, type RunningNaru } from "../cli/support/run-naru.ts";
+import { portsOf, startNaru, type RunningNaru } from "../cli/support/run-naru.ts";
 import { lostRequests, startLoad } from "../support/load.ts";
 import { LoadOrigin } from "../support/load-origin.ts";
 import { connectRaw } from "../support/raw-peer.ts";
@@ -25,11 +25,6 @@ function startGatewayProcess(folder: string, ...more: readonly string[]): Runnin
   return startNaru(["gateway", folder, ...options]);
 }
 
-async function portOf(naru: RunningNaru): Promise<number> {
-  const ready = await naru.waitFor("stderr", /gateway is ready .*listeners=127\.0\.0\.1:(\d+)/);
-  return Number(ready[1]);
-}
-
 /** What a balancer knows of a gateway: where it is, and whether its last probe was answered with 200. */
 class ProbedGateway {
   port: number | null = null;
@@ -41,8 +36,7 @@ class ProbedGateway {
 
   /** Until the process has ended, and for the first time before this resolves. */
   async startProbing(): Promise<void> {
-    const port = await portOf(this.naru);
-    const [, status] = await this.naru.waitFor("stderr", /admin pages are up .*status=(\d+)/);
+    const { gateway: port, status } = await portsOf(this.naru);
     const probe = async () => {
       const answer = await fetch(`http://127.0.0.1:${status}/healthz/ready`).catch(() => null);
       this.port = answer?.status === 200 ? port : null;
@@ -61,7 +55,7 @@ suite("stopping under load", { timeout: 60_000 }, () => {
     // Beside the folder that is watched.
     const log = `${files.folder}.log`;
     await using naru = startGatewayProcess(files.folder, "--access-log", "json", "--access-log-file", log);
-    let port: number | null = await portOf(naru);
+    let port: number | null = (await portsOf(naru)).gateway;
     await using load = startLoad({
       port: () => port,
       connections: 32,
@@ -151,7 +145,7 @@ suite("stopping under load", { timeout: 60_000 }, () => {
     await using files = await openGatewayFiles();
     await writeConfig(files, origin.port);
     await using naru = startGatewayProcess(files.folder, "--drain-seconds", "1");
-    let port: number | null = await portOf(naru);
+    let port: number | null = (await portsOf(naru)).gateway;
     await using client = await connectRaw(port);
     client.send("GET / HTTP/1.1\r\nhost: a\r\nx-load-id: stuck\r\n\r\n");
     await using load = startLoad({ port: () => port, connections: 8 });

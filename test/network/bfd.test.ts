@@ -4,22 +4,16 @@
 import assert from "node:assert/strict";
 import { suite, test, type TestContext } from "node:test";
 
-import { requireTool } from "../support/requires.ts";
-import { Bird, eventually } from "./support/routers.ts";
+import { Bird, eventually, nodeAndRouter } from "./support/routers.ts";
 import { peerConfig, route, SpeakingNode } from "./support/speaking.ts";
-import { TestNetwork } from "./support/test-network.ts";
 
 const times = { receiveIntervalMs: 200, transmitIntervalMs: 200, detectMultiplier: 3, passive: false };
 
 /** A node and BIRD with a session up and BFD up beside it, both with a hold time of 90 s. */
 async function runBoth(t: TestContext, family: 4 | 6, gracefulRestart = false) {
-  if (requireTool(t, "bird") === null) return null;
-  const network = TestNetwork.open(t);
-  if (network === null) return null;
-  const lan = await network.lan("lan");
-  const [host, router] = [await network.host("node"), await network.host("router")];
-  await network.connect(host, lan, { addresses: ["10.8.0.1/24", "fd00:8::1/64"] });
-  await network.connect(router, lan, { addresses: ["10.8.0.254/24", "fd00:8::254/64"] });
+  const hosts = await nodeAndRouter(t, "bird");
+  if (hosts === null) return null;
+  const { node: host, router, lan } = hosts;
   const [ours, address] = family === 4 ? ["10.8.0.1", "10.8.0.254"] : ["fd00:8::1", "fd00:8::254"];
   const bird = await Bird.start(
     t,

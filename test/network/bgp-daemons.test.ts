@@ -4,11 +4,10 @@
 import assert from "node:assert/strict";
 import { suite, test, type TestContext } from "node:test";
 
-import { requireTool } from "../support/requires.ts";
 import { daemons, type Daemon, type DaemonKind, type Neighbor, type SeenRoute } from "./support/daemons.ts";
-import { eventually, kill } from "./support/routers.ts";
+import { eventually, kill, nodeAndRouter } from "./support/routers.ts";
 import { peerConfig, route, SpeakingNode } from "./support/speaking.ts";
-import { TestNetwork, type Host } from "./support/test-network.ts";
+import type { Host } from "./support/test-network.ts";
 
 const community = 65_001 * 65_536 + 7;
 
@@ -25,13 +24,9 @@ async function run(
   family: 4 | 6,
   values: Partial<Pick<Neighbor, "password" | "gracefulRestart">> = {},
 ): Promise<Running | null> {
-  if (requireTool(t, kind.tool) === null) return null;
-  const network = TestNetwork.open(t);
-  if (network === null) return null;
-  const lan = await network.lan("lan");
-  const [node, router] = [await network.host("node"), await network.host("router")];
-  await network.connect(node, lan, { addresses: ["10.8.0.1/24", "fd00:8::1/64"] });
-  await network.connect(router, lan, { addresses: ["10.8.0.254/24", "fd00:8::254/64"] });
+  const hosts = await nodeAndRouter(t, kind.tool);
+  if (hosts === null) return null;
+  const { node, router } = hosts;
   const [address, local] = family === 4 ? ["10.8.0.1", "10.8.0.254"] : ["fd00:8::1", "fd00:8::254"];
   const neighbor = { address, local, password: null, gracefulRestart: false, ...values };
   return { node, daemon: await kind.start(t, router, neighbor), address: local };

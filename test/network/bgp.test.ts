@@ -2,36 +2,19 @@
 // BGP on a real network against BIRD: what its table holds, byte for byte as we meant it.
 
 import assert from "node:assert/strict";
-import { suite, test, type TestContext } from "node:test";
+import { suite, test } from "node:test";
 
 import { requireTool } from "../support/requires.ts";
-import { Bird, eventually, kill } from "./support/routers.ts";
+import { Bird, eventually, kill, nodeAndRouter } from "./support/routers.ts";
 import { peerConfig, route, SpeakingNode } from "./support/speaking.ts";
-import { collect, TestNetwork, type Host } from "./support/test-network.ts";
-
-interface Pair {
-  readonly node: Host;
-  readonly router: Host;
-}
-
-/** A node at .1 and a router at .254 of one Ethernet; null when the test cannot run here. */
-async function pair(t: TestContext): Promise<Pair | null> {
-  if (requireTool(t, "bird") === null) return null;
-  const network = TestNetwork.open(t);
-  if (network === null) return null;
-  const lan = await network.lan("lan");
-  const [node, router] = [await network.host("node"), await network.host("router")];
-  await network.connect(node, lan, { addresses: ["10.8.0.1/24", "fd00:8::1/64"] });
-  await network.connect(router, lan, { addresses: ["10.8.0.254/24", "fd00:8::254/64"] });
-  return { node, router };
-}
+import { collect, TestNetwork } from "./support/test-network.ts";
 
 const v4 = "ipv4 { import all; export none; };";
 const v6 = "ipv6 { import all; export none; };";
 
 suite("BGP with BIRD", () => {
   test("external, IPv4: the route with its attributes, and its withdrawal", async (t) => {
-    const hosts = await pair(t);
+    const hosts = await nodeAndRouter(t, "bird");
     if (hosts === null) return;
     const neighbor = `protocol bgp from node { local as 65000; neighbor 10.8.0.1 as 65001; passive on; ${v4} }`;
     const bird = await Bird.start(t, hosts.router, "10.8.0.254", neighbor);
@@ -58,7 +41,7 @@ suite("BGP with BIRD", () => {
   });
 
   test("external, IPv6", async (t) => {
-    const hosts = await pair(t);
+    const hosts = await nodeAndRouter(t, "bird");
     if (hosts === null) return;
     const neighbor = `protocol bgp from node { local as 65000; neighbor fd00:8::1 as 65001; passive on; ${v6} }`;
     const bird = await Bird.start(t, hosts.router, "10.8.0.254", neighbor);
@@ -78,7 +61,7 @@ suite("BGP with BIRD", () => {
   });
 
   test("both families over one session, with the node's global IPv6 address as next hop", async (t) => {
-    const hosts = await pair(t);
+    const hosts = await nodeAndRouter(t, "bird");
     if (hosts === null) return;
     const neighbor = `protocol bgp from node { local as 65000; neighbor 10.8.0.1 as 65001; passive on; ${v4} ${v6} }`;
     const bird = await Bird.start(t, hosts.router, "10.8.0.254", neighbor);
@@ -92,7 +75,7 @@ suite("BGP with BIRD", () => {
   });
 
   test("internal: local preference, an empty path and a 4-octet AS number", async (t) => {
-    const hosts = await pair(t);
+    const hosts = await nodeAndRouter(t, "bird");
     if (hosts === null) return;
     const asn = 4_200_000_000;
     const neighbor = `protocol bgp from node { local as ${asn}; neighbor 10.8.0.1 as ${asn}; passive on; ${v4} }`;
@@ -109,7 +92,7 @@ suite("BGP with BIRD", () => {
   });
 
   test("a peer without 4-octet AS numbers gets paths of two octets", async (t) => {
-    const hosts = await pair(t);
+    const hosts = await nodeAndRouter(t, "bird");
     if (hosts === null) return;
     const neighbor = `protocol bgp from node {
       local as 65000; neighbor 10.8.0.1 as 65001; passive on; enable as4 off; ${v4}
@@ -124,7 +107,7 @@ suite("BGP with BIRD", () => {
   });
 
   test("MD5: with the right password the session comes up, with a wrong one it does not", async (t) => {
-    const hosts = await pair(t);
+    const hosts = await nodeAndRouter(t, "bird");
     if (hosts === null) return;
     const neighbor = `protocol bgp from node {
       local as 65000; neighbor 10.8.0.1 as 65001; passive on; password "s3cret"; ${v4}
@@ -143,7 +126,7 @@ suite("BGP with BIRD", () => {
   });
 
   test("MD5 when the peer connects to us", async (t) => {
-    const hosts = await pair(t);
+    const hosts = await nodeAndRouter(t, "bird");
     if (hosts === null) return;
     const neighbor = `protocol bgp from node {
       local as 65000; neighbor 10.8.0.1 as 65001; password "s3cret"; ${v4}
@@ -160,7 +143,7 @@ suite("BGP with BIRD", () => {
   for (const passive of [false, true]) {
     const who = passive ? "the peer connects" : "we connect";
     test(`TTL security, ${who}: both ends take only what comes from the same network`, async (t) => {
-      const hosts = await pair(t);
+      const hosts = await nodeAndRouter(t, "bird");
       if (hosts === null) return;
       const neighbor = `protocol bgp from node {
         local as 65000; neighbor 10.8.0.1 as 65001; passive ${passive ? "off" : "on"}; ttl security on; ${v4}
@@ -176,7 +159,7 @@ suite("BGP with BIRD", () => {
   }
 
   test("a frozen peer is given up when the hold time is over, and hears why", async (t) => {
-    const hosts = await pair(t);
+    const hosts = await nodeAndRouter(t, "bird");
     if (hosts === null) return;
     const neighbor = `protocol bgp from node {
       local as 65000; neighbor 10.8.0.1 as 65001; passive on; hold time 3; ${v4}
@@ -202,7 +185,7 @@ suite("BGP with BIRD", () => {
   });
 
   test("a frozen node is given up by the peer, comes back and announces again", async (t) => {
-    const hosts = await pair(t);
+    const hosts = await nodeAndRouter(t, "bird");
     if (hosts === null) return;
     const neighbor = `protocol bgp from node {
       local as 65000; neighbor 10.8.0.1 as 65001; passive on; hold time 3; ${v4}
@@ -224,7 +207,7 @@ suite("BGP with BIRD", () => {
   });
 
   test("graceful restart: the node is killed and comes back, and the route never goes", async (t) => {
-    const hosts = await pair(t);
+    const hosts = await nodeAndRouter(t, "bird");
     if (hosts === null) return;
     const neighbor = `protocol bgp from node {
       local as 65000; neighbor 10.8.0.1 as 65001; passive on; graceful restart on; ${v4}
@@ -266,7 +249,7 @@ suite("BGP with BIRD", () => {
   });
 
   test("both ends connect at once: one connection survives, and no session is lost", async (t) => {
-    const hosts = await pair(t);
+    const hosts = await nodeAndRouter(t, "bird");
     if (hosts === null) return;
     const neighbor = `protocol bgp from node { local as 65000; neighbor 10.8.0.1 as 65001; ${v4} }`;
     for (const routerId of ["1.1.1.1", "250.1.1.1"]) {
@@ -284,7 +267,7 @@ suite("BGP with BIRD", () => {
   });
 
   test("2,000 routes of each family arrive, and go", async (t) => {
-    const hosts = await pair(t);
+    const hosts = await nodeAndRouter(t, "bird");
     if (hosts === null) return;
     const neighbor = `protocol bgp from node { local as 65000; neighbor 10.8.0.1 as 65001; passive on; ${v4} ${v6} }`;
     const bird = await Bird.start(t, hosts.router, "10.8.0.254", neighbor);

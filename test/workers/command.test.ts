@@ -12,7 +12,7 @@ import { suite, test } from "node:test";
 
 import { CliError, commandTable, parseCommandLine } from "../../src/cli/index.ts";
 import { serveOptionsFrom } from "../../src/roles/serve-options.ts";
-import { startNaru, type RunningNaru } from "../cli/support/run-naru.ts";
+import { portsOf, startNaru } from "../cli/support/run-naru.ts";
 import { gatewayYaml, openWorkspace, readText, startOrigin } from "../cli/support/workspace.ts";
 
 const otherPorts = ["--admin-port", "0", "--status-port", "0", "--stats-port", "0", "--drain-delay-seconds", "0"];
@@ -29,12 +29,6 @@ async function ask(port: number): Promise<string> {
   const outgoing = request({ host: "127.0.0.1", port, path: "/shop", headers, agent: false }).end();
   const [message] = (await once(outgoing, "response")) as [IncomingMessage];
   return await readText(message);
-}
-
-async function portsOf(naru: RunningNaru) {
-  const [, admin] = await naru.waitFor("stderr", /admin pages are up .*admin=(\d+)/);
-  const [, gateway] = await naru.waitFor("stderr", /gateway is ready .*listeners=127\.0\.0\.1:(\d+)/);
-  return { admin: Number(admin), gateway: Number(gateway) };
 }
 
 suite("--concurrency", () => {

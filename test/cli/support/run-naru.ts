@@ -74,6 +74,20 @@ export async function runNaru(args: readonly string[], env: Readonly<Record<stri
   return await running.ended;
 }
 
+export interface GatewayPorts {
+  readonly gateway: number;
+  readonly admin: number;
+  readonly status: number;
+  readonly stats: number;
+}
+
+/** Where a gateway with one listener on 127.0.0.1 is, once it is ready; as it says in its log. */
+export async function portsOf(naru: RunningNaru): Promise<GatewayPorts> {
+  const pages = await naru.waitFor("stderr", /admin pages are up .*admin=(\d+) .*status=(\d+) .*stats=(\d+)/);
+  const ready = await naru.waitFor("stderr", /gateway is ready .*listeners=127\.0\.0\.1:(\d+)/);
+  return { admin: Number(pages[1]), status: Number(pages[2]), stats: Number(pages[3]), gateway: Number(ready[1]) };
+}
+
 function waitForOutput(
   stream: Readable,
   written: () => string,

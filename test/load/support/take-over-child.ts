@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 
-import { startNaru, type RunningNaru } from "../../cli/support/run-naru.ts";
+import { portsOf, startNaru } from "../../cli/support/run-naru.ts";
 import { startLoad, type LoadFailure } from "../../support/load.ts";
 import { LoadOrigin } from "../../support/load-origin.ts";
 import { eventually } from "../../support/proxy-under-test.ts";
@@ -68,12 +68,6 @@ function requiredTool(name: "ip"): string {
   const path = findTool(name);
   if (path === null) throw new Error(`${name} is not installed`);
   return path;
-}
-
-async function portsOf(naru: RunningNaru): Promise<{ readonly gateway: number; readonly stats: number }> {
-  const [, stats] = await naru.waitFor("stderr", /admin pages are up .*stats=(\d+)/);
-  const [, gateway] = await naru.waitFor("stderr", /gateway is ready .*listeners=127\.0\.0\.1:(\d+)/);
-  return { gateway: Number(gateway), stats: Number(stats) };
 }
 
 async function requestsServed(stats: number): Promise<number> {

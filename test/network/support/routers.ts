@@ -7,8 +7,9 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as after } from "node:timers/promises";
 
-import type { Host, HostProcess } from "./test-network.ts";
-import { collect } from "./test-network.ts";
+import { requireTool } from "../../support/requires.ts";
+import type { TestTool } from "../../support/tools.ts";
+import { collect, TestNetwork, type Host, type HostProcess, type Lan } from "./test-network.ts";
 
 const pollMs = 50;
 
@@ -101,4 +102,22 @@ export class Bird {
       withinMs,
     );
   }
+}
+
+export interface NodeAndRouter {
+  readonly node: Host;
+  readonly router: Host;
+  readonly lan: Lan;
+}
+
+/** A node at .1 and a router at .254 of one Ethernet; null when the test cannot run here, for want of `tool` or of root. */
+export async function nodeAndRouter(t: TestContext, tool: TestTool): Promise<NodeAndRouter | null> {
+  if (requireTool(t, tool) === null) return null;
+  const network = TestNetwork.open(t);
+  if (network === null) return null;
+  const lan = await network.lan("lan");
+  const [node, router] = [await network.host("node"), await network.host("router")];
+  await network.connect(node, lan, { addresses: ["10.8.0.1/24", "fd00:8::1/64"] });
+  await network.connect(router, lan, { addresses: ["10.8.0.254/24", "fd00:8::254/64"] });
+  return { node, router, lan };
 }
