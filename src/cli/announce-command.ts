@@ -90,7 +90,7 @@ export const announceCommand: CommandSpec = {
       name: "heartbeat-bind",
       placeholder: "HOST",
       default: "0.0.0.0",
-      description: "Address on which it hears them; :: for IPv6. Without --peers it must be one of these two",
+      description: "Address on which this node hears heartbeats; :: for IPv6. Without --peers it must be 0.0.0.0 or ::",
     },
     {
       kind: "seconds",

@@ -22,7 +22,10 @@ export function parsePortMap(values: OptionValues): ReadonlyMap<number, BindAddr
     const configured = parsePort(text.slice(0, Math.max(0, equals)));
     const target = parseTarget(text.slice(equals + 1));
     if (configured === null || configured === 0 || target === null) {
-      throw usageError(`--listen ${text}: must look like 80=8080 or 80=127.0.0.1:8080`, values.commandName);
+      throw usageError(
+        `--listen ${text}: must look like 80=8080 or 80=127.0.0.1:8080, with ports up to 65535`,
+        values.commandName,
+      );
     }
     if (map.has(configured)) throw usageError(`--listen maps port ${configured} twice`, values.commandName);
     map.set(configured, target);

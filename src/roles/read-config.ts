@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration as `validate` and `routes` look at it: once, from files, for a gateway and the mesh at the same time.
 
-import { parsePaths, type OptionValues } from "../cli/index.ts";
+import { parsePaths, type OptionValues, type Terminal } from "../cli/index.ts";
 import { checkConfig, type CheckedConfig, type CompileOptions } from "../config/index.ts";
 import { unknownWorkload, type Problem, type Severity } from "../model/index.ts";
 import { identityFrom } from "./identity.ts";
@@ -21,8 +21,17 @@ export async function readConfig(values: OptionValues): Promise<CheckedConfig> {
 }
 
 /** The same, without the routes. */
-export async function readResources(values: OptionValues): Promise<Pick<CheckedConfig, "resources" | "problems">> {
+export async function readResources(
+  values: OptionValues,
+): Promise<Pick<CheckedConfig, "files" | "resources" | "problems">> {
   return await checkConfig(parsePaths(values), noRoutes);
+}
+
+/** Tells a person who named the wrong directory, where nothing is wrong because nothing is there. */
+export function noteNoFiles({ files, problems }: Pick<CheckedConfig, "files" | "problems">, terminal: Terminal): void {
+  if (files === 0 && problems.length === 0) {
+    terminal.err("naru: there is no file that ends in .yaml, .yml or .json; check the paths\n");
+  }
 }
 
 /** How many problems there are of each severity. */

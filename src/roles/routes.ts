@@ -16,13 +16,14 @@ import { ipFamily } from "../core/index.ts";
 import type { EscapedSlashAction, PathNormalization } from "../model/index.ts";
 import { normalizePath, portOf } from "../router/index.ts";
 import { explainRequest, explanationData, writeExplanation, type AskedRequest } from "./explanation.ts";
-import { countProblems, readConfig } from "./read-config.ts";
+import { countProblems, noteNoFiles, readConfig } from "./read-config.ts";
 import { listRoutes, renderRoutes, routeData, selectTables } from "./route-list.ts";
 
 /** The command. Exit code 1 when there is nothing to list, or no route takes the request. */
 export async function runRoutes(values: OptionValues, { terminal }: CommandContext): Promise<number> {
   const request = askedRequest(values);
   const config = await readConfig(values);
+  noteNoFiles(config, terminal);
   noteErrors(config, terminal);
   return request === null ? await list(values, config, terminal) : await explain(values, config, request, terminal);
 }
@@ -59,10 +60,10 @@ async function explain(
   }
   if (explanations.length === 0) {
     const ports = selectTables(config.routing, { role, port: null }).map((table) => table.port);
-    const there = ports.length === 0 ? "none" : ports.join(", ");
-    terminal.err(
-      `naru: no ${role} route table${port === null ? "" : ` for port ${port}`}; ports that have one: ${there}\n`,
-    );
+    const nothing = "no Gateway is served; its spec.selector must be among --labels";
+    const onPort = port === null ? "" : ` for port ${port}`;
+    const there = `no ${role} route table${onPort}; ports that have one: ${ports.join(", ")}`;
+    terminal.err(`naru: ${ports.length === 0 ? nothing : there}\n`);
   }
   return explanations.some(({ result }) => result.matched !== null) ? exitCodes.ok : exitCodes.failure;
 }

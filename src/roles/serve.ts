@@ -273,7 +273,9 @@ class Server implements Serving {
 
   #warnOfNothing(): void {
     const labels = Object.entries(this.#options.identity.labels).map(([key, value]) => `${key}=${value}`);
-    this.logger.warning("no Gateway selects this process, so it listens on nothing yet", { labels: labels.join(",") });
+    const advice = "a Gateway is served when its spec.selector is among --labels";
+    const what = "no Gateway selects this process, so it listens on nothing yet";
+    this.logger.warning(what, { labels: labels.join(","), advice });
   }
 
   #warnOfResets(): void {
@@ -293,6 +295,9 @@ function bindError({ error, configuredPort, role }: ListenerStatus): CliError {
     role === "mesh" ? "--mesh-port with another port" : `--listen ${configuredPort}=PORT with another port`;
   const text = error ?? "";
   let hint = `Use ${option}, or --bind with another address.`;
+  if (/EADDRNOTAVAIL|ENOTFOUND/.test(text)) {
+    hint = "This machine has no such address: name one of its own, with --bind or before the port in --listen.";
+  }
   if (text.includes("EADDRINUSE")) {
     hint = `Another process has this port: stop it, use ${option}, or --take-over to replace a naru that runs.`;
   }

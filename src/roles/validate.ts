@@ -14,13 +14,14 @@ import {
 } from "../cli/index.ts";
 import type { CheckedConfig } from "../config/index.ts";
 import { formatProblem, formatRef, type Problem, type Severity } from "../model/index.ts";
-import { countProblems, readConfig } from "./read-config.ts";
+import { countProblems, noteNoFiles, readConfig } from "./read-config.ts";
 
 const tones = { error: "bad", warning: "caution", info: "dim" } as const satisfies Record<Severity, Tone>;
 
 /** The command. Errors make the exit code 1; warnings only with --warnings-as-errors. */
 export async function runValidate(values: OptionValues, { terminal }: CommandContext): Promise<number> {
   const config = withAnnouncements(await readConfig(values));
+  noteNoFiles(config, terminal);
   const counts = countProblems(config.problems);
   const isOk = counts.error === 0 && (counts.warning === 0 || !values.flag("warnings-as-errors"));
   const output = values.text("output");

@@ -16,7 +16,7 @@ import { askAnnouncer } from "./announce/ask-announcer.ts";
 import { expectedVips } from "./announce/expected-vips.ts";
 import { renderLiveVips } from "./announce/live-vips.ts";
 import { isReachable, renderVips, type Vip } from "./announce/vips.ts";
-import { countProblems, readResources } from "./read-config.ts";
+import { countProblems, noteNoFiles, readResources } from "./read-config.ts";
 
 /** The command. */
 export async function runVips(values: OptionValues, { terminal }: CommandContext): Promise<number> {
@@ -25,7 +25,9 @@ export async function runVips(values: OptionValues, { terminal }: CommandContext
 }
 
 async function showExpected(values: OptionValues, terminal: Terminal): Promise<number> {
-  const { resources, problems } = await readResources(values);
+  const config = await readResources(values);
+  noteNoFiles(config, terminal);
+  const { resources, problems } = config;
   const linked = linkAnnouncements(resources, { loadBalancerClass: values.optionalText("lb-class") ?? "" });
   const { error } = countProblems([...problems, ...linked.problems]);
   if (error > 0) {
@@ -54,6 +56,7 @@ async function showLive(values: OptionValues, admin: string, terminal: Terminal)
 }
 
 function exitCodeOf(vips: readonly Vip[], terminal: Terminal): number {
-  if (vips.length === 0) terminal.err("naru: there is no Service of type LoadBalancer for us\n");
+  if (vips.length === 0)
+    terminal.err("naru: there is no Service of type LoadBalancer that is served here; see --lb-class\n");
   return vips.length > 0 && vips.every(isReachable) ? exitCodes.ok : exitCodes.failure;
 }

@@ -165,6 +165,20 @@ suite("naru routes", { concurrency: 2 }, () => {
     assert.equal(noPort.stderr, "naru: no gateway route table for port 81; ports that have one: 8080\n");
   });
 
+  test("says so when nothing was read, or no Gateway is served", async () => {
+    await using workspace = await openWorkspace();
+    const { folder } = workspace;
+    const none = /^naru: there is no file that ends in \.yaml, \.yml or \.json; check the paths$/m;
+    const [validate, routes, vips] = await Promise.all(
+      ["validate", "routes", "vips"].map((command) => runNaru([command, folder])),
+    );
+    for (const result of [validate, routes, vips]) assert.match(result!.stderr, none);
+    assert.deepEqual([validate!.code, vips!.code], [0, 1]);
+    const other = await runNaru(["routes", ...bookinfo, "--host", "a", "--labels", "istio=egressgateway"]);
+    assert.equal(other.code, 1);
+    assert.equal(other.stderr, "naru: no Gateway is served; its spec.selector must be among --labels\n");
+  });
+
   test("follows a call in the mesh by header, as Istio's sample for user jason does", async () => {
     const files = ["bookinfo", "destination-rule-all", "virtual-service-reviews-test-v2"].flatMap((name) => [
       "-f",

@@ -271,6 +271,19 @@ suite("naru gateway", { concurrency: 2 }, () => {
     for (const { stderr } of [onListener, onAdmin]) assert.doesNotMatch(stderr, /^\s+at /m);
   });
 
+  test("an address that is another machine's: exit code 1, and that a port is not the matter", async () => {
+    await using workspace = await openWorkspace();
+    const config = await workspace.write("shop.yaml", gatewayYaml(1, "/shop"));
+    // RFC 5737: nobody has it.
+    await using naru = startNaru(["gateway", config, "--listen", "80=192.0.2.1:0", ...freePorts]);
+    const { code, stderr } = await naru.ended;
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /^naru: cannot listen on 192\.0\.2\.1:0: .*EADDRNOTAVAIL.*\nThis machine has no such address: /m,
+    );
+  });
+
   test("a path that is not there: exit code 1 and no stack", async () => {
     await using naru = startNaru(["gateway", "-f", "no/such/folder", ...freePorts]);
     const { code, stderr } = await naru.ended;

@@ -44,7 +44,10 @@ function checkProblems({ problems }: FilesQuestion): readonly Finding[] {
 function checkAddresses({ announcing: { allocations } }: FilesQuestion): readonly Finding[] {
   const check = "addresses";
   if (allocations.services.length === 0) {
-    const [what, why] = ["there is no Service of type LoadBalancer for us", "nothing is announced"];
+    const [what, why] = [
+      "there is no Service of type LoadBalancer that is served here; see --lb-class",
+      "nothing is announced",
+    ];
     return [{ check, status: "warning", what, why, fix: "check the paths after -f, spec.type and --lb-class" }];
   }
   const failed = new Grouped();

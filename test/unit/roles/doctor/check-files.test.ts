@@ -27,7 +27,7 @@ const rows: readonly Row[] = [
   {
     name: "no service",
     documents: [lan, layer2],
-    says: ["warning addresses: there is no Service of type LoadBalancer for us"],
+    says: ["warning addresses: there is no Service of type LoadBalancer that is served here; see --lb-class"],
   },
   {
     name: "a pool that nothing announces",
