@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { EndpointSnapshot, Problem, Resource, ResourceKind, RoutingSnapshot } from "../model/index.ts";
 import { compileEndpoints } from "./compile/compile-endpoints.ts";
 import { compileRouting } from "./compile/compile-routing.ts";
+import { endpointsVersion, routingVersion } from "./compile/version.ts";
 import { decodeDocuments, type DecodeResult, type IgnoredKind } from "./decode/index.ts";
 import type { CompileOptions } from "./link/options.ts";
 import { getOrCreate } from "./link/destination-rules.ts";
@@ -84,6 +85,16 @@ export const emptyState: BuilderState = {
   compiled: null,
 };
 
+const emptyRouting = { listeners: [], routeTables: new Map(), clusters: new Map() };
+const emptyEndpoints = { endpoints: new Map() };
+const nothingCompiled: Compiled = {
+  resources: [],
+  routing: { version: routingVersion(emptyRouting), ...emptyRouting },
+  routingProblems: [],
+  endpoints: { version: endpointsVersion(emptyEndpoints), ...emptyEndpoints },
+  endpointProblems: [],
+};
+
 /** A builder that goes on where `state` left off. */
 export function createBuilder(options: CompileOptions, state: BuilderState = emptyState): Builder {
   const store = createStore(state.store);
@@ -94,8 +105,8 @@ export function createBuilder(options: CompileOptions, state: BuilderState = emp
       decodedFiles = decodeChanged(files, decodedFiles, options.identity.clusterDomain);
       const results = new Map(Array.from(decodedFiles, ([path, { result }]) => [path, result] as const));
       const { resources, problems } = store.update(results, sourceProblems);
-      const scope = compiled === null ? "all" : scopeOfChange(compiled.resources, resources);
-      compiled = compile(resources, compiled, scope, options);
+      const scope = servesNothing(options) ? "nothing" : scopeOfChange(compiled?.resources ?? null, resources);
+      compiled = compile(resources, compiled ?? nothingCompiled, scope, options);
       const { routing, endpoints, routingProblems, endpointProblems } = compiled;
       return {
         resources,
@@ -130,34 +141,40 @@ function decodeChanged(
 
 function compile(
   resources: readonly Resource[],
-  before: Compiled | null,
+  before: Compiled,
   scope: Build["compiled"],
   options: CompileOptions,
 ): Compiled {
-  if (before !== null && scope === "nothing") return { ...before, resources };
-  const { routing, routingProblems } =
-    before !== null && scope === "endpoints" ? before : compileAnew(resources, before, options);
+  if (scope === "nothing") return { ...before, resources };
+  const { routing, routingProblems } = scope === "endpoints" ? before : compileAnew(resources, before, options);
   const result = compileEndpoints(resources, routing, options);
   return {
     resources,
     routing,
     routingProblems,
-    endpoints: result.endpoints.version === before?.endpoints.version ? before.endpoints : result.endpoints,
+    endpoints: result.endpoints.version === before.endpoints.version ? before.endpoints : result.endpoints,
     endpointProblems: result.problems,
   };
 }
 
 function compileAnew(
   resources: readonly Resource[],
-  before: Compiled | null,
+  before: Compiled,
   options: CompileOptions,
 ): Pick<Compiled, "routing" | "routingProblems"> {
   const { routing, problems } = compileRouting(resources, options);
-  const isSame = routing.version === before?.routing.version;
+  const isSame = routing.version === before.routing.version;
   return { routing: isSame ? before.routing : routing, routingProblems: problems };
 }
 
-function scopeOfChange(before: readonly Resource[], after: readonly Resource[]): Build["compiled"] {
+/** Who announces addresses wants the resources alone. */
+function servesNothing({ gateway, mesh }: CompileOptions): boolean {
+  return !gateway && mesh === null;
+}
+
+/** `before` null = it is the first build. */
+function scopeOfChange(before: readonly Resource[] | null, after: readonly Resource[]): Build["compiled"] {
+  if (before === null) return "all";
   const changed = changedKinds(before, after);
   if (changed.size === 0) return "nothing";
   return changed.isSubsetOf(endpointKinds) ? "endpoints" : "all";

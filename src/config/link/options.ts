@@ -3,6 +3,7 @@
 
 import type { Labels, ProxyIdentity } from "../../model/index.ts";
 
+/** Of a process that serves neither Gateways nor the mesh nothing is compiled; what is read and kept is the same. */
 export interface CompileOptions {
   readonly identity: ProxyIdentity;
   /** Serve the Gateways that select `identity.labels`. */

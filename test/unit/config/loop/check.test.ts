@@ -43,6 +43,18 @@ describe("checkConfig", () => {
     assert.deepEqual(names, ["productpage", "details", "ratings", "reviews", "block_all"]);
   });
 
+  it("compiles nothing for a process that serves nothing, and reads all the same", async () => {
+    const folders = [join(samples, "istio-bookinfo"), join(samples, "seeds/bookinfo-gateway.yaml")];
+    const served = await checkConfig(folders, gatewayOptions);
+    const checked = await checkConfig(folders, { ...gatewayOptions, gateway: false });
+    assert.equal(checked.compiled, "nothing");
+    assert.deepEqual([checked.routing.clusters.size, checked.endpoints.endpoints.size], [0, 0]);
+    assert.deepEqual(checked.resources, served.resources);
+    assert.ok(checked.resources.length > 0);
+    // What contradicts what is for those to say who need it.
+    assert.ok(served.problems.length > checked.problems.length);
+  });
+
   it("goes on after a file that cannot be read and one that is not YAML", async () => {
     const paths = [join(folder, "gone.yaml"), folder, join(samples, "seeds/bookinfo-gateway.yaml")];
     const checked = await checkConfig(paths, gatewayOptions);
