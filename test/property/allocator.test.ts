@@ -119,6 +119,48 @@ test("what was given once stays, also when services and pools come and go", () =
   );
 });
 
+test("who comes last, or asks for an address by name that nobody has, moves nobody", () => {
+  fc.assert(
+    fc.property(pools, services, fc.option(someAddress), (specs, all, asked) => {
+      const before = allocate(specs, all).services;
+      const last = service("last", { families: asked?.includes(":") === true ? [6] : [4] });
+      assert.deepEqual(addressesOf(allocate(specs, [...all, last]).services).slice(0, -1), addressesOf(before));
+      const isFree = asked !== null && before.every(({ addresses }) => !addresses.includes(asked));
+      if (!isFree) return;
+      const named = { ...last, requested: [asked] };
+      assert.deepEqual(addressesOf(allocate(specs, [...all, named]).services).slice(0, -1), addressesOf(before));
+      assert.deepEqual(addressesOf(allocate(specs, [named, ...all]).services).slice(1), addressesOf(before));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("who asks for an address by name has it, wherever others that take any are put or leave", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ named: fc.boolean(), at: fc.nat({ max: 40 }) }), { maxLength: 20 }),
+      fc.nat({ max: 20 }),
+      (specs, place) => {
+        const taken = new Set<number>();
+        const all = specs.map(({ named, at }, index) => {
+          const isFirst = named && !taken.has(at);
+          if (isFirst) taken.add(at);
+          return service(`s${index}`, isFirst ? { requested: [`10.0.0.${at}`] } : {});
+        });
+        const wide = [pool("wide", ["10.0.0.0/24"])];
+        for (const list of [all, all.toSpliced(place, 0, service("newcomer")), all.toSpliced(place, 1)]) {
+          for (const [index, { addresses }] of allocate(wide, list).services.entries()) {
+            assert.equal(addresses.length, 1);
+            const { requested } = list[index]!;
+            if (requested.length > 0) assert.deepEqual(addresses, requested);
+          }
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
 function addressesOf(results: readonly Allocation[]): readonly (readonly string[])[] {
   return results.map(({ addresses }) => addresses);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which address every LoadBalancer service has: a pure function of pools and services, in MetalLB's order. Addresses a
-// service already has come first, so that nothing moves that need not; equal input gives equal addresses on every node.
+// service already has come first, then those that are asked for by name, so that nothing moves that need not; equal input
+// gives equal addresses on every node.
 
 import { ip } from "../../core/index.ts";
 import type { IPAddressPool } from "../../model/index.ts";
@@ -47,16 +48,26 @@ export interface Allocations {
   readonly pools: readonly PoolUse[];
 }
 
-/** Pools must not overlap. Of services, those with an address are served first, then in the order given. */
+/**
+ * Pools must not overlap. Of services, those with an address are served first, then those that ask for one by name, then the
+ * others; each in the order given. So an address that a service has or asks for is never handed out to one that takes any.
+ */
 export function allocate(pools: readonly IPAddressPool[], services: readonly AllocatorService[]): Allocations {
   const allocator = new Allocator(pools);
   const kept = new Map<string, Grant | Refusal>();
   for (const service of services) {
     if (service.current.length > 0) kept.set(service.key, allocator.keep(service));
   }
+  const results = new Map<AllocatorService, Allocation>();
   // Only now may anybody get something new, or he would get what another one has.
-  const results = services.map((service) => allocator.assign(service, kept.get(service.key) ?? null));
-  return { services: results, pools: allocator.poolUse(results) };
+  for (const isNamed of [true, false]) {
+    for (const service of services) {
+      if (service.requested.length > 0 !== isNamed) continue;
+      results.set(service, allocator.assign(service, kept.get(service.key) ?? null));
+    }
+  }
+  const allocations = services.map((service) => results.get(service)!);
+  return { services: allocations, pools: allocator.poolUse(allocations) };
 }
 
 class Refusal {

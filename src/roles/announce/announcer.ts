@@ -282,6 +282,13 @@ export class Announcer {
         last?.reason === reason && last.layer2Node === layer2Node && last.bgpPeers.join() === bgpPeers.join();
       if (isSame && last.addresses.join() === addresses.join()) continue;
       const fields = { service, addresses: addresses.join(",") };
+      const lost = last?.addresses.filter((address) => !addresses.includes(address)) ?? [];
+      if (lost.length > 0 && addresses.length > 0) {
+        logger.warning("service has another address; to keep one, name it in metallb.io/loadBalancerIPs", {
+          ...fields,
+          before: last?.addresses.join(","),
+        });
+      }
       if (reason === null) {
         const isLayer2 = layer2Node === this.#options.node;
         logger.info("service is announced", { ...fields, layer2: isLayer2, bgp_peers: bgpPeers.join(",") });

@@ -49,6 +49,12 @@ describe("addresses of one family", () => {
     assert.deepEqual(outcome([closed], [service("a")]), ["a!no pool hands out addresses to this service by itself"]);
   });
 
+  test("that are asked for by name are not handed out to those before who take any", () => {
+    const both = { families: [4, 6], familyPolicy: "PreferDualStack", current: ["fd00::3"] } as const;
+    const services = [service("any"), service("both", both), service("named", { requested: ["10.1.0.0"] })];
+    assert.deepEqual(outcome([dual], services), ["any=10.1.0.1", "both=10.1.0.2,fd00::3", "named=10.1.0.0"]);
+  });
+
   test("that are asked for move a service", () => {
     const services = [service("a", { current: ["10.0.0.0"], requested: ["10.0.0.3"] }), service("b")];
     assert.deepEqual(outcome([four], services), ["a=10.0.0.3", "b=10.0.0.0"]);
@@ -200,7 +206,8 @@ describe("sharing", () => {
   ];
   for (const [what, more, reason] of conflicts) {
     test(`is refused for ${what}`, () => {
-      const services = [service("a", shares), service("b", { ...more, requested: ["10.0.0.0"] })];
+      const holder = service("a", { ...shares, current: ["10.0.0.0"] });
+      const services = [holder, service("b", { ...more, requested: ["10.0.0.0"] })];
       assert.deepEqual(outcome([four], services), ["a=10.0.0.0", `b!10.0.0.0 is not to be had: ${reason}`]);
     });
   }
