@@ -4,6 +4,7 @@
 
 import type { TestContext } from "node:test";
 
+import { messageOf } from "../../src/core/index.ts";
 import { findTool, testTools, type Environment, type TestTool } from "./tools.ts";
 import type { TransportKind } from "./transport-under-test.ts";
 
@@ -31,6 +32,22 @@ export function requireNamespaces(t: Skippable): string | null {
   if (path === null || process.getuid?.() === 0) return path;
   t.skip("network namespaces can be made by root only");
   return null;
+}
+
+/**
+ * Makes an interface by `make`, which runs `ip`; false after marking the test as skipped where the kernel has none of the
+ * kind, which cannot be installed: also under CI=true.
+ */
+export async function requireLink(t: Skippable, make: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await make();
+    return true;
+  } catch (error) {
+    const reason = messageOf(error);
+    if (!reason.includes("Unknown device type")) throw error;
+    t.skip(`this kernel has no such interfaces: ${reason.replaceAll("\n", " ").trim()}`);
+    return false;
+  }
 }
 
 /**

@@ -12,6 +12,7 @@ export const testTools = {
   exabgp: "exabgp",
   gobgpd: "gobgpd",
   ip: "iproute2",
+  keepalived: "keepalived",
   ndisc6: "ndisc6",
   nginx: "nginx-light",
   prometheus: "prometheus",
