@@ -163,6 +163,10 @@ suite("naru announce", { concurrency: 2 }, () => {
 
     await space.write("services.yaml", serviceYaml("shop") + serviceYaml("more"));
     await naru.waitFor("stderr", /service is announced +service=default\/more addresses=10\.0\.0\.1 /);
+    // Read before the others, so that it has the lowest address now.
+    await space.write("a.yaml", serviceYaml("earlier"));
+    const moved = /service has another address; .* service=default\/shop addresses=10\.0\.0\.1 before=10\.0\.0\.0/;
+    await naru.waitFor("stderr", moved);
     naru.process.kill("SIGTERM");
     const { code, stdout } = await naru.ended;
     assert.deepEqual({ code, stdout }, { code: 0, stdout: "" });

@@ -66,17 +66,11 @@ export class ClusterNode {
     return this.#log();
   }
 
-  /** Starts it; `logged` waits for it. */
+  /** Starts it; `heard` waits for it. */
   launch(...options: readonly string[]): void {
-    this.launchBy([], ...options);
-  }
-
-  /** Starts it as an argument of another command: `["setpriv", "--bounding-set=-all"]`. */
-  launchBy(wrapper: readonly string[], ...options: readonly string[]): void {
     const key = join(this.#folder, "key");
     const command = ["announce", "-f", join(this.#folder, "config"), "--node", this.name, "--key-file", key];
-    const [program, ...rest] = [...wrapper, process.execPath, naru, ...command, ...options] as [string, ...string[]];
-    this.#process = this.host.start(program, ...rest);
+    this.#process = this.host.node(naru, ...command, ...options);
     this.#process.stdout.resume();
     this.#log = collect(this.#process.stderr);
   }

@@ -52,6 +52,25 @@ suite("what is announced by", () => {
     );
   });
 
+  test("follows from the files alone, whenever a node was started", () => {
+    const lan = advertisement + pool("lan", "10.0.0.0/24");
+    const longAlive = new AnnouncingConfig(options);
+    for (const names of [
+      ["b", "c"],
+      ["a", "b", "c"],
+      ["a", "c"],
+      ["a", "c", "b"],
+    ]) {
+      const resources = resourcesIn(lan + names.map(service).join(""));
+      const fresh = new AnnouncingConfig({ ...options, node: "n2" });
+      assert.deepEqual(longAlive.take(resources).allocations, fresh.take(resources).allocations);
+      assert.deepEqual(
+        fresh.take(resources).allocations.services.map(({ addresses }) => addresses[0]),
+        names.map((_, index) => `10.0.0.${index}`),
+      );
+    }
+  });
+
   test("has the labels of the command line, with or without a file about the node", () => {
     const config = new AnnouncingConfig({ ...options, nodeLabels: { edge: "yes" } });
     const node = "---\napiVersion: v1\nkind: Node\nmetadata: {name: n1, labels: {zone: a}}\n";
