@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The options of `naru announce` and `naru vips`, as data; rows of the table in commands.ts.
+// The options of `naru announce` and `naru vips`, as data, and what other commands that announce share with them; rows of the
+// table in commands.ts.
 
 import type { CommandSpec, OptionSpec } from "./command.ts";
 import { adminBind, filename, help, logFormat, logLevel, output, paths } from "./shared-options.ts";
@@ -10,6 +11,89 @@ const loadBalancerClass: OptionSpec = {
   placeholder: "CLASS",
   description: "Serve Services of this spec.loadBalancerClass (default: those that have none)",
 };
+
+/** Of every command that announces. */
+export const speakerOptions: readonly OptionSpec[] = [
+  {
+    kind: "text",
+    name: "node",
+    placeholder: "NAME",
+    description: "Name of this node, another one on each (default: the host's name)",
+  },
+  {
+    kind: "text",
+    name: "node-labels",
+    placeholder: "KEY=VALUE",
+    repeatable: true,
+    description: "Labels of this node, beside those of its Node resource (comma-separated)",
+  },
+  {
+    kind: "text",
+    name: "interfaces",
+    placeholder: "NAME",
+    repeatable: true,
+    description: "Announce in layer 2 on these interfaces only (comma-separated; default: all that can)",
+  },
+  {
+    kind: "text",
+    name: "exclude-interfaces",
+    placeholder: "PATTERN",
+    repeatable: true,
+    description:
+      "Announce on no interface whose name matches this regular expression (default: those that container runtimes make, e.g. ^veth.* and ^docker.*)",
+  },
+  {
+    kind: "choice",
+    name: "probe",
+    choices: ["on", "off"],
+    default: "on",
+    description: "Before the first announcement of an address, ask for a second whether somebody else has it",
+  },
+  {
+    kind: "text",
+    name: "peers",
+    placeholder: "HOST[:PORT]",
+    repeatable: true,
+    description:
+      "Where the other announcing nodes hear heartbeats (comma-separated; default: whoever hears our multicast); needs --key-file",
+  },
+  {
+    kind: "path",
+    name: "key-file",
+    placeholder: "PATH",
+    description:
+      "Secret of all nodes that signs heartbeats, made by 'openssl rand -hex 32' and read again at SIGHUP (default: this node is alone)",
+  },
+  {
+    kind: "port",
+    name: "heartbeat-port",
+    placeholder: "PORT",
+    default: "7947",
+    description: "UDP port on which this node hears heartbeats",
+  },
+  {
+    kind: "text",
+    name: "heartbeat-bind",
+    placeholder: "HOST",
+    default: "0.0.0.0",
+    description: "Address on which this node hears heartbeats; :: for IPv6. Without --peers it must be 0.0.0.0 or ::",
+  },
+  {
+    kind: "seconds",
+    name: "fail-back-delay",
+    placeholder: "SECONDS",
+    default: "60",
+    description: "How long a node must be ready before it takes back addresses that another one announces",
+  },
+  {
+    kind: "text",
+    name: "bgp-listen",
+    placeholder: "[HOST:]PORT",
+    repeatable: true,
+    description: "Let BGP peers connect here, e.g. 179 (default: only this node connects)",
+  },
+  loadBalancerClass,
+];
 
 export const announceCommand: CommandSpec = {
   name: "announce",
@@ -22,91 +106,13 @@ export const announceCommand: CommandSpec = {
   positional: paths,
   options: [
     filename,
-    {
-      kind: "text",
-      name: "node",
-      placeholder: "NAME",
-      description: "Name of this node, another one on each (default: the host's name)",
-    },
-    {
-      kind: "text",
-      name: "node-labels",
-      placeholder: "KEY=VALUE",
-      repeatable: true,
-      description: "Labels of this node, beside those of its Node resource (comma-separated)",
-    },
-    {
-      kind: "text",
-      name: "interfaces",
-      placeholder: "NAME",
-      repeatable: true,
-      description: "Announce in layer 2 on these interfaces only (comma-separated; default: all that can)",
-    },
-    {
-      kind: "text",
-      name: "exclude-interfaces",
-      placeholder: "PATTERN",
-      repeatable: true,
-      description:
-        "Announce on no interface whose name matches this regular expression (default: those that container runtimes make, e.g. ^veth.* and ^docker.*)",
-    },
-    {
-      kind: "choice",
-      name: "probe",
-      choices: ["on", "off"],
-      default: "on",
-      description: "Before the first announcement of an address, ask for a second whether somebody else has it",
-    },
+    ...speakerOptions,
     {
       kind: "flag",
       name: "bind-vip",
       description:
         "Put announced addresses on this machine's loopback, for programs that listen on them; needs CAP_NET_ADMIN",
     },
-    {
-      kind: "text",
-      name: "peers",
-      placeholder: "HOST[:PORT]",
-      repeatable: true,
-      description:
-        "Where the other announcing nodes hear heartbeats (comma-separated; default: whoever hears our multicast); needs --key-file",
-    },
-    {
-      kind: "path",
-      name: "key-file",
-      placeholder: "PATH",
-      description:
-        "Secret of all nodes that signs heartbeats, made by 'openssl rand -hex 32' and read again at SIGHUP (default: this node is alone)",
-    },
-    {
-      kind: "port",
-      name: "heartbeat-port",
-      placeholder: "PORT",
-      default: "7947",
-      description: "UDP port on which this node hears heartbeats",
-    },
-    {
-      kind: "text",
-      name: "heartbeat-bind",
-      placeholder: "HOST",
-      default: "0.0.0.0",
-      description: "Address on which this node hears heartbeats; :: for IPv6. Without --peers it must be 0.0.0.0 or ::",
-    },
-    {
-      kind: "seconds",
-      name: "fail-back-delay",
-      placeholder: "SECONDS",
-      default: "60",
-      description: "How long a node must be ready before it takes back addresses that another one announces",
-    },
-    {
-      kind: "text",
-      name: "bgp-listen",
-      placeholder: "[HOST:]PORT",
-      repeatable: true,
-      description: "Let BGP peers connect here, e.g. 179 (default: only this node connects)",
-    },
-    loadBalancerClass,
     {
       kind: "port",
       name: "admin-port",

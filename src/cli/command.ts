@@ -16,6 +16,8 @@ interface OptionBase {
   readonly name: string;
   /** One letter, without a dash. */
   readonly short?: string;
+  /** Name of the option without which this one means nothing. */
+  readonly needs?: string;
   readonly description: string;
 }
 

@@ -2,7 +2,7 @@
 // Every command and option there is, as data. Nothing here runs: main.ts maps names to the roles that do.
 
 import { defaultTraffic, escapedSlashActions, pathNormalizations, underscoreActions } from "../model/index.ts";
-import { announceCommand, vipsCommand } from "./announce-command.ts";
+import { announceCommand, speakerOptions, vipsCommand } from "./announce-command.ts";
 import type { CommandSpec, OptionSpec } from "./command.ts";
 import { convertCommand } from "./convert-command.ts";
 import { demoCommand } from "./demo-command.ts";
@@ -183,20 +183,45 @@ const serving: readonly OptionSpec[] = [
   help,
 ];
 
+const announce: OptionSpec = {
+  kind: "flag",
+  name: "announce",
+  description:
+    "Announce the addresses of LoadBalancer Services, too, and listen on those of the Services that select this gateway while they are ours; needs CAP_NET_ADMIN and, for layer 2, CAP_NET_RAW",
+};
+
+const noAnnounce: OptionSpec = {
+  kind: "flag",
+  name: "no-announce",
+  description: "Announce nothing: Services that select this gateway get addresses of this machine's loopback",
+};
+
 const gateway: CommandSpec = {
   name: "gateway",
   summary: "Serve Istio Gateways and VirtualServices as an ingress gateway",
   details: [
     "Reads resources from files, listens on the ports of the Gateways that select it and follows every change of the files without dropping a request.",
     "SIGTERM: turn readiness off, wait --drain-delay-seconds, stop accepting, finish what is in flight, exit 0 (1 when requests had to be cut off). SIGINT: the same without the wait. A second signal ends it at once. SIGHUP reopens log files.",
+    "With --announce it is 'naru announce' as well: each address moves to another node before anything is drained.",
   ],
   positional: paths,
-  options: [filename, concurrency("auto"), drainDelay("5"), ...serving],
+  options: [
+    filename,
+    concurrency("auto"),
+    drainDelay("5"),
+    announce,
+    ...speakerOptions.map((option) => ({ ...option, needs: announce.name })),
+    ...serving,
+  ],
   examples: [
     { command: "naru gateway -f config/ --listen 80=8080", explains: "serve what config/ says, its port 80 on 8080" },
     {
       command: "naru gateway -f config/ --listen 80=127.0.0.1:8080 --access-log text",
       explains: "only for this machine, with an access log",
+    },
+    {
+      command: "naru gateway -f config/ --announce --node a --key-file /etc/naru/key",
+      explains: "as one of several nodes that stand in for each other, on the address of its Service",
     },
   ],
 };
@@ -207,9 +232,10 @@ const up: CommandSpec = {
   details: [
     "The gateway, and a mesh listener for calls between services, in one process; prints what is served where once it is ready.",
     "Services reach each other through the mesh listener: send the request there with the service's name in the Host header.",
+    "A Service of type LoadBalancer that selects the gateway gets an address: of an IPAddressPool and announced, where the files have one and this process may (see 'naru announce'), else one of this machine's loopback.",
   ],
   positional: paths,
-  options: [filename, concurrency("1"), meshPort, drainDelay("0"), ...serving],
+  options: [filename, concurrency("1"), meshPort, drainDelay("0"), noAnnounce, ...speakerOptions, ...serving],
   examples: [
     { command: "naru up config/ --listen 80=8080", explains: "serve config/ and show what is routed where" },
     {

@@ -136,7 +136,10 @@ function readOptions(command: CommandSpec, args: readonly string[]): GivenOption
     const value = readValue(command, spec, token);
     given.set(spec.name, [...(given.get(spec.name) ?? []), value]);
   }
-  if (!given.has("help")) checkPositionals(command, positionals);
+  if (!given.has("help")) {
+    checkPositionals(command, positionals);
+    checkNeeds(command, given);
+  }
   return { given, positionals };
 }
 
@@ -218,6 +221,13 @@ function checkPositionals(command: CommandSpec, positionals: readonly string[]):
   const allowed = positional === null ? 0 : positional.repeatable ? Infinity : 1;
   const extra = positionals[allowed];
   if (extra !== undefined) throw usageError(`unexpected argument '${extra}'`, command.name);
+}
+
+function checkNeeds({ name: command, options }: CommandSpec, given: ReadonlyMap<string, unknown>): void {
+  for (const { name, needs } of options) {
+    if (needs === undefined || !given.has(name) || given.has(needs)) continue;
+    throw usageError(`--${name} means nothing without --${needs}`, command);
+  }
 }
 
 function unknownOption(command: CommandSpec, rawName: string): Error {

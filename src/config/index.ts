@@ -2,7 +2,7 @@
 // Configuration: from sources over decode, store, link and compile to published snapshots.
 
 export type { IgnoredKind } from "./decode/index.ts";
-export type { CompileOptions } from "./link/options.ts";
+export { selects, type CompileOptions } from "./link/options.ts";
 export { checkConfig, type CheckedConfig } from "./check.ts";
 export { convertConfigMaps } from "./convert.ts";
 export {

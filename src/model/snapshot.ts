@@ -13,6 +13,8 @@ export interface RoutingSnapshot {
   readonly routeTables: ReadonlyMap<string, RouteTableSpec>;
   /** By cluster name. */
   readonly clusters: ReadonlyMap<string, ClusterSpec>;
+  /** Its addresses go elsewhere soon, so every response is the last one of its connection. Never taken back. */
+  readonly leaving?: true;
 }
 
 /**

@@ -97,6 +97,7 @@ class NodeDataPlane implements DataPlane {
 
   applyRouting(snapshot: RoutingSnapshot): Promise<void> {
     this.#cancelSweep ??= this.#deps.clock.every(sweepMs, () => this.#sweep());
+    if (snapshot.leaving === true) this.#pipeline.drain();
     this.#reconcileClusters(snapshot);
     const tables = new Map<string, RouteTable<BoundAction>>();
     this.#tables = tables;
@@ -268,7 +269,7 @@ class NodeDataPlane implements DataPlane {
   async #open(listener: Listener, spec: ListenerSpec): Promise<void> {
     if (this.#pipeline.draining) return;
     const mapped = this.#options.portMap.get(spec.port);
-    const host = mapped?.host ?? (spec.bind === "" ? this.#options.defaultBind : spec.bind);
+    const host = mapped?.host || spec.bind || this.#options.defaultBind;
     const wanted = mapped?.port ?? spec.port;
     const port = wanted === 0 ? (this.#options.boundPorts.get(spec.name) ?? 0) : wanted;
     try {

@@ -8,7 +8,8 @@ import { serveUntilStopped } from "./serve-until-stopped.ts";
 
 /** The command. */
 export async function runGateway(values: OptionValues, context: CommandContext): Promise<number> {
-  const options = serveOptionsFrom(values, parsePaths(values), null);
+  const announce = values.flag("announce") ? "always" : null;
+  const options = serveOptionsFrom(values, parsePaths(values), { meshPort: null, announce });
   return await serveUntilStopped(options, context, ({ dataPlane, logger }) => {
     const addresses = dataPlane.listeners().map(({ address, port }) => formatHostPort(address, port));
     logger.info("gateway is ready", { listeners: addresses.join(",") });

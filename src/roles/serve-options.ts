@@ -12,6 +12,8 @@ import {
   type UnderscoreAction,
 } from "../model/index.ts";
 import type { LogLevel } from "../telemetry/port.ts";
+import { speakerOptionsFrom } from "./announce/announce-options.ts";
+import type { GatewayAddressesOptions } from "./gateway-addresses/gateway-addresses.ts";
 import { identityFrom } from "./identity.ts";
 import { tracingOptionsFrom, type TracingOptions } from "./tracing-options.ts";
 import { transportOptionsFrom, type TransportOptions } from "./transport-choice.ts";
@@ -24,10 +26,12 @@ export interface ServeOptions {
   readonly identity: ProxyIdentity;
   /** Where calls between services are taken; null = not at all. */
   readonly mesh: { readonly bind: string; readonly port: number } | null;
-  /** Configured port → where it is really bound. */
+  /** Configured port → where it is really bound; a target without a host leaves that to the Gateway, else to `defaultBind`. */
   readonly portMap: ReadonlyMap<number, BindAddress>;
   /** Address of gateway ports that name none; "" = all. */
   readonly defaultBind: string;
+  /** null = addresses are not its matter. */
+  readonly addresses: GatewayAddressesOptions | null;
   readonly admin: BindAddress;
   readonly status: BindAddress;
   readonly stats: BindAddress;
@@ -47,24 +51,29 @@ export interface ServeOptions {
   readonly transport: TransportOptions;
 }
 
-/** Reads the options that all serving commands share. The mesh is off unless the command has --mesh-port. */
+/** What of a serving process depends on its command. */
+export interface ServeCommand {
+  /** null = no mesh. */
+  readonly meshPort: number | null;
+  /** null = addresses are not its matter. */
+  readonly announce: GatewayAddressesOptions["announce"] | null;
+}
+
+/** Reads the options that all serving commands share. */
 export function serveOptionsFrom(
   values: OptionValues,
   paths: readonly string[],
-  meshPort: number | null,
+  { meshPort, announce }: ServeCommand,
 ): ServeOptions {
   const accessLog = values.text("access-log");
-  const defaultBind = values.optionalText("bind") ?? "";
-  const portMap = new Map<number, BindAddress>();
-  // `--listen 80=8080` names no host and leaves that to --bind.
-  for (const [port, target] of parsePortMap(values)) portMap.set(port, { ...target, host: target.host || defaultBind });
   return {
     paths,
     concurrency: values.text("concurrency") === "auto" ? availableParallelism() : values.number("concurrency"),
     identity: identityFrom(values),
     mesh: meshPort === null ? null : { bind: "127.0.0.1", port: meshPort },
-    portMap,
-    defaultBind,
+    portMap: parsePortMap(values),
+    defaultBind: values.optionalText("bind") ?? "",
+    addresses: announce === null ? null : { announce, speaker: speakerOptionsFrom(values, true) },
     admin: { host: values.text("admin-bind"), port: values.number("admin-port") },
     status: { host: "", port: values.number("status-port") },
     stats: { host: "", port: values.number("stats-port") },

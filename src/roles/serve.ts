@@ -5,7 +5,7 @@
 import { CliError, exitCodes } from "../cli/index.ts";
 import { createConfigLoop, createFileSource, type ConfigLoop, type FileSource } from "../config/index.ts";
 import { messageOf, type Cancel } from "../core/index.ts";
-import type { EndpointSnapshot, Problem, RoutingSnapshot } from "../model/index.ts";
+import type { EndpointSnapshot, Problem, Resource, RoutingSnapshot } from "../model/index.ts";
 import type { DataPlane, DrainResult } from "../proxy/index.ts";
 import {
   createAdminServer,
@@ -17,6 +17,8 @@ import {
   type RootLogger,
 } from "../telemetry/index.ts";
 import type { ListenerStatus, Logger } from "../telemetry/port.ts";
+import { renderLiveVips, type LiveVips } from "./announce/live-vips.ts";
+import { GatewayAddresses } from "./gateway-addresses/gateway-addresses.ts";
 import { MemoryRelease } from "./memory-release.ts";
 import { ProblemLog, refuseUnreadablePaths } from "./problem-log.ts";
 import { listRoutes, renderRoutes, routeData } from "./route-list.ts";
@@ -33,8 +35,12 @@ export interface Serving {
   readonly admin: AdminOptions;
   /** LIVE from the first configuration, with every listener bound, until draining begins. */
   readiness(): Readiness;
-  /** What is in force now. */
+  /** As configured; listeners of a gateway with addresses of its own are elsewhere. */
   routing(): RoutingSnapshot;
+  /** What is in force now. */
+  placed(): RoutingSnapshot;
+  /** Which addresses there are, and who announces them; null = that is not its matter. */
+  vips(): LiveVips | null;
   endpoints(): EndpointSnapshot;
   problems(): readonly Problem[];
   /** Requests so far, by labels. */
@@ -51,6 +57,7 @@ export interface Serving {
 }
 
 const retryBindMs = 10_000;
+const nothing: RoutingSnapshot = { version: "", listeners: [], routeTables: new Map(), clusters: new Map() };
 
 /**
  * Starts all of it. Resolves when the first configuration is applied and every listener is bound; rejects with a
@@ -73,13 +80,17 @@ class Server implements Serving {
   readonly #configLogger: Logger;
   readonly #onQuit: () => void;
   readonly #memoryRelease: MemoryRelease;
+  #addresses: GatewayAddresses | null = null;
   admin: AdminOptions;
   #adminServer: AdminServer | null = null;
   #loop: ConfigLoop | null = null;
   #source: FileSource | null = null;
-  #routing: RoutingSnapshot = { version: "", listeners: [], routeTables: new Map(), clusters: new Map() };
+  #routing: RoutingSnapshot = nothing;
+  #placed: RoutingSnapshot = nothing;
   #endpoints: EndpointSnapshot = { version: "", endpoints: new Map() };
   readonly #problemLog: ProblemLog;
+  /** Of the files and what was made of them. */
+  #configProblems: readonly Problem[] = [];
   #applied: Promise<void> = Promise.resolve();
   #readiness: Readiness = { state: "INITIALIZING", reason: "the first configuration is not applied yet" };
   #drained: Promise<DrainResult> | null = null;
@@ -106,10 +117,12 @@ class Server implements Serving {
   }
 
   async start(): Promise<void> {
+    this.#addresses = this.#createAddresses();
     // First, so that whoever probes hears that we are not ready yet instead of nothing.
     await this.#startAdmin();
     await this.#startConfig();
     refuseUnreadablePaths(this.problems(), this.#options.paths);
+    await this.#addresses?.start();
     for (const listener of this.dataPlane.listeners()) if (listener.error !== null) throw bindError(listener);
     if (this.#routing.listeners.length === 0) this.#warnOfNothing();
     this.#cancelLoopWatch = this.#parts.loopWatch?.start() ?? null;
@@ -128,6 +141,14 @@ class Server implements Serving {
     return this.#routing;
   }
 
+  placed(): RoutingSnapshot {
+    return this.#placed;
+  }
+
+  vips(): LiveVips | null {
+    return this.#addresses?.vips() ?? null;
+  }
+
   endpoints(): EndpointSnapshot {
     return this.#endpoints;
   }
@@ -141,6 +162,7 @@ class Server implements Serving {
   }
 
   reopenLogs(): void {
+    this.#addresses?.reloadKeys();
     void this.#reopenLogs();
   }
 
@@ -151,6 +173,8 @@ class Server implements Serving {
 
   async stopGracefully(delayMs: number, deadlineMs: number): Promise<DrainResult> {
     if (delayMs > 0) await this.#awaitBalancers(delayMs);
+    this.#readiness = { state: "DRAINING", reason: "stopping: others take over" };
+    await this.#addresses?.withdraw();
     const result = await this.#drain(deadlineMs);
     await this.stop();
     return result;
@@ -169,6 +193,8 @@ class Server implements Serving {
   /** Configuration is still followed: others are being replaced at the same time as we are. */
   async #awaitBalancers(delayMs: number): Promise<void> {
     this.#readiness = { state: "DRAINING", reason: "stopping soon: send new connections elsewhere" };
+    // Connections do not follow an address to the next node: clients must have left them when it goes.
+    if (this.#addresses !== null) this.#applyRouting({ ...this.#placed, leaving: true });
     this.logger.info("stopping soon", { delay_ms: delayMs });
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#parts.clock.after(delayMs, resolve);
@@ -189,6 +215,7 @@ class Server implements Serving {
     this.#cancelLoopWatch?.();
     await this.#stopConfig();
     await this.dataPlane.stop();
+    await this.#addresses?.stop();
     await this.#parts.spans?.close();
     await this.#adminServer?.close();
     await this.#parts.accessLog?.close();
@@ -198,6 +225,7 @@ class Server implements Serving {
 
   async #startAdmin(): Promise<void> {
     const { clock, logger, registry, dataPlane, refresh } = this.#parts;
+    const addresses = this.#addresses;
     const routes = () => listRoutes(this.#routing, { role: null, port: null });
     const deps = {
       clock,
@@ -209,6 +237,10 @@ class Server implements Serving {
       clusters: () => dataPlane.clusters(),
       routes: { text: () => renderRoutes(routes(), null, (title) => title), data: () => routes().map(routeData) },
       readiness: () => this.#readiness,
+      vips: addresses && {
+        text: () => renderLiveVips(addresses.vips(), null),
+        data: () => addresses.vips(),
+      },
       concurrency: this.#options.concurrency,
       refresh,
       quit: this.#onQuit,
@@ -221,15 +253,17 @@ class Server implements Serving {
   #configView(): ConfigView {
     const { name, reason } = this.#parts.transport;
     return {
-      routing: this.#routing,
+      routing: this.#placed,
       endpoints: this.#endpoints,
       problems: this.problems(),
       transport: { name, reason },
+      ...(this.#addresses === null ? {} : { announcing: this.#addresses.dump() }),
     };
   }
 
   #drainOnRequest(): void {
-    this.#drain(this.#options.drainMs).catch((error: unknown) => {
+    const drained = (this.#addresses?.withdraw() ?? Promise.resolve()).then(() => this.#drain(this.#options.drainMs));
+    drained.catch((error: unknown) => {
       this.logger.error("draining failed", { error: messageOf(error) });
     });
   }
@@ -237,12 +271,14 @@ class Server implements Serving {
   /** Resolves when the first configuration is applied. */
   async #startConfig(): Promise<void> {
     const { identity, mesh, paths } = this.#options;
+    const addresses = this.#addresses;
     const deps = { clock: this.#parts.clock, logger: this.#configLogger };
     const loopOptions = { identity, gateway: true, mesh, holdOffMs: 100, maxHoldOffMs: 1000 };
     const loop = createConfigLoop(deps, loopOptions, {
-      routing: (snapshot) => this.#applyRouting(snapshot),
+      routing: (snapshot) => this.#takeRouting(snapshot),
       endpoints: (snapshot) => this.#applyEndpoints(snapshot),
-      problems: (problems) => this.#problemLog.take(problems),
+      problems: (problems) => this.#takeProblems(problems),
+      ...(addresses === null ? {} : { resources: (resources) => this.#takeResources(addresses, resources) }),
     });
     this.#loop = loop;
     this.#source = createFileSource(paths, deps, loop.onFiles);
@@ -257,12 +293,54 @@ class Server implements Serving {
     await this.#loop?.close();
   }
 
-  #applyRouting(snapshot: RoutingSnapshot): void {
+  #takeRouting(snapshot: RoutingSnapshot): void {
     this.#memoryRelease.soon();
     this.#routing = snapshot;
-    this.#applied = this.dataPlane.applyRouting(snapshot);
+    // Routes do not change without the resources, and only those say where to listen.
+    if (this.#addresses === null) this.#applyRouting(snapshot);
+  }
+
+  #takeProblems(problems: readonly Problem[]): void {
+    this.#configProblems = problems;
+    this.#addresses?.takeProblems(problems);
+    this.#reportProblems();
+  }
+
+  #takeResources(addresses: GatewayAddresses, resources: readonly Resource[]): void {
+    addresses.take(resources);
+    this.#reportProblems();
+    this.#place(addresses);
+  }
+
+  #reportProblems(): void {
+    this.#problemLog.take([...this.#configProblems, ...(this.#addresses?.problems() ?? [])]);
+  }
+
+  #place(addresses: GatewayAddresses): void {
+    const { leaving } = this.#placed;
+    const placed = { ...addresses.place(this.#routing), ...(leaving && { leaving }) };
+    if (placed.version !== this.#placed.version) this.#applyRouting(placed);
+  }
+
+  #applyRouting(placed: RoutingSnapshot): void {
+    this.#placed = placed;
+    this.#applied = this.dataPlane.applyRouting(placed);
     // `start` waits for the first; later ones have nobody else to tell.
     this.#applied.catch((error: unknown) => this.logger.error("applying routes failed", { error: messageOf(error) }));
+  }
+
+  #createAddresses(): GatewayAddresses | null {
+    const { addresses: options, identity, portMap, defaultBind } = this.#options;
+    if (options === null) return null;
+    const { clock, logger, registry } = this.#parts;
+    const onMoved = async (): Promise<void> => {
+      this.#place(addresses);
+      await Promise.allSettled([this.#applied]);
+    };
+    const fixedPorts = new Set([...portMap].filter(([, { host }]) => host !== "").map(([port]) => port));
+    const placing = { identity, fixedPorts, keepsOwnBind: defaultBind !== "" };
+    const addresses = new GatewayAddresses({ clock, random: Math.random, logger, registry, onMoved }, options, placing);
+    return addresses;
   }
 
   #applyEndpoints(snapshot: EndpointSnapshot): void {
@@ -286,7 +364,7 @@ class Server implements Serving {
   /** A port that was taken when the configuration asked for it may be free by now. */
   #retryListeners(): void {
     if (this.dataPlane.listeners().every(({ error }) => error === null)) return;
-    this.#applyRouting(this.#routing);
+    this.#applyRouting(this.#placed);
   }
 }
 

@@ -12,6 +12,7 @@ import {
 import { formatHostPort } from "../core/index.ts";
 import { formatProblem, type RoutingSnapshot } from "../model/index.ts";
 import type { ListenerStatus } from "../telemetry/port.ts";
+import type { Vip } from "./announce/vips.ts";
 import { listRoutes, renderRoutes } from "./route-list.ts";
 import { serveOptionsFrom } from "./serve-options.ts";
 import { serveUntilStopped } from "./serve-until-stopped.ts";
@@ -19,24 +20,26 @@ import type { Serving } from "./serve.ts";
 
 /** The command. */
 export async function runUp(values: OptionValues, context: CommandContext): Promise<number> {
-  const options = serveOptionsFrom(values, parsePaths(values), values.number("mesh-port"));
+  const announce = values.flag("no-announce") ? "never" : "where possible";
+  const options = serveOptionsFrom(values, parsePaths(values), { meshPort: values.number("mesh-port"), announce });
   return await serveUntilStopped(options, context, (serving) => writeOverview(context.terminal, serving));
 }
 
 /** URLs, routes and problems of what is served now. */
 export function writeOverview(terminal: Terminal, serving: Serving): void {
   const { dataPlane } = serving;
-  const routing = serving.routing();
+  const placed = serving.placed();
   const heading = (text: string) => terminal.out(`\n${terminal.tone("strong", text)}\n`);
   terminal.out(`${terminal.tone("good", "naru is up")}: stop it with Ctrl-C\n`);
   heading("Addresses");
-  for (const listener of dataPlane.listeners()) terminal.out(`  ${listenerText(listener, routing)}\n`);
+  for (const listener of dataPlane.listeners()) terminal.out(`  ${listenerText(listener, placed)}\n`);
+  for (const vip of serving.vips()?.vips ?? []) terminal.out(`  ${vipText(vip)}\n`);
   const { admin, status, stats } = serving.admin;
   terminal.out(`  ${urlOf(admin)}  admin pages\n`);
   terminal.out(`  ${urlOf(stats)}stats/prometheus  metrics\n`);
   terminal.out(`  ${urlOf(status)}healthz/ready  readiness\n`);
   heading("Routes");
-  const listed = listRoutes(routing, { role: null, port: null });
+  const listed = listRoutes(serving.routing(), { role: null, port: null });
   if (listed.length === 0) terminal.out("  none\n");
   else terminal.out(renderRoutes(listed, terminal.width, (text) => terminal.tone("dim", text)));
   const problems = serving.problems().filter(({ severity }) => severity !== "info");
@@ -59,6 +62,16 @@ function listenerText(status: ListenerStatus, routing: RoutingSnapshot): string 
   const table = routing.routeTables.get([...(spec?.tables.values() ?? [])][0] ?? "");
   const hosts = table?.hosts.flatMap(({ domains }) => domains) ?? [];
   return `${url}  gateway port ${status.configuredPort}: hosts ${hosts.join(", ") || "none"}`;
+}
+
+/** Who has which address, and who announces it or why nobody does. */
+function vipText({ service, addresses, layer2, bgp, note }: Vip): string {
+  const ways = [
+    ...(layer2 === null ? [] : [`announced by layer 2 from node ${layer2.node}`]),
+    ...(bgp === null ? [] : [`announced by BGP to ${bgp.peers.join(", ")}`]),
+  ];
+  const what = [...ways, ...(note === null ? [] : [note])].join("; ");
+  return `Service ${service}: ${addresses.join(", ") || "no address"}  ${what}`;
 }
 
 /** What a browser on this machine can open. */

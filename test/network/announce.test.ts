@@ -216,10 +216,5 @@ async function runGateway(node: ClusterNode): Promise<void> {
   node.host.start(process.execPath, "-e", origin);
   const file = await node.write("gateway.yaml", gatewayYaml(8080, "/"));
   await node.runBeside(/gateway is ready/, "gateway", "-f", file, "--concurrency", "1");
-  // Bound addresses are answered for by who announces them, and not by every kernel that has them.
-  const settings = ["arp_ignore=1", "arp_announce=2"].map((each) => {
-    const [name, value] = each.split("=");
-    return `echo ${value} > /proc/sys/net/ipv4/conf/all/${name}`;
-  });
-  await node.host.run("sh", "-c", settings.join("; "));
+  await node.heedAnnouncer();
 }

@@ -20,7 +20,9 @@ const otherPorts = ["--admin-port", "0", "--status-port", "0", "--stats-port", "
 function concurrencyOf(...argv: string[]): number {
   const invocation = parseCommandLine(argv, commandTable);
   assert.equal(invocation.kind, "run");
-  return invocation.kind === "run" ? serveOptionsFrom(invocation.values, ["."], null).concurrency : 0;
+  return invocation.kind === "run"
+    ? serveOptionsFrom(invocation.values, ["."], { meshPort: null, announce: null }).concurrency
+    : 0;
 }
 
 /** The answer to a request on a connection of its own. */

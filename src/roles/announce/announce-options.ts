@@ -8,9 +8,8 @@ import { parseHostPort, parsePort } from "../../core/index.ts";
 import type { Labels } from "../../model/index.ts";
 import type { LogLevel } from "../../telemetry/port.ts";
 
-export interface AnnounceOptions {
-  /** Files and directories of resources; watched. */
-  readonly paths: readonly string[];
+/** What an announcer is told, whichever process it is part of. */
+export interface SpeakerOptions {
   readonly node: string;
   /** Beside those of the Node resource. */
   readonly nodeLabels: Labels;
@@ -20,7 +19,7 @@ export interface AnnounceOptions {
   readonly excludedInterfaces: readonly string[] | null;
   /** Ask whether somebody else has an address before it is announced for the first time. */
   readonly probe: boolean;
-  /** Put announced addresses on this machine. */
+  /** Announced addresses are put on this machine. */
   readonly bindVip: boolean;
   /** null = this node is alone. */
   readonly heartbeats: HeartbeatOptions | null;
@@ -28,6 +27,11 @@ export interface AnnounceOptions {
   /** Where BGP peers may connect; null = they may not. */
   readonly bgpListen: { readonly addresses: readonly string[]; readonly port: number } | null;
   readonly loadBalancerClass: string;
+}
+
+export interface AnnounceOptions extends SpeakerOptions {
+  /** Files and directories of resources; watched. */
+  readonly paths: readonly string[];
   readonly admin: BindAddress;
   readonly status: BindAddress;
   readonly stats: BindAddress;
@@ -48,27 +52,34 @@ export function announceOptionsFrom(
   values: OptionValues,
   paths: readonly string[] = parsePaths(values),
 ): AnnounceOptions {
-  const node = values.optionalText("node") ?? hostname();
-  if (!/^[!-~]{1,253}$/.test(node)) {
-    throw usageError(`--node ${node}: a name is printable ASCII without spaces`, values.commandName);
-  }
   return {
+    ...speakerOptionsFrom(values, values.flag("bind-vip")),
     paths,
-    node,
-    nodeLabels: parseLabels(values, "node-labels"),
-    interfaces: namesOf(values, "interfaces"),
-    excludedInterfaces: patternsOf(values),
-    probe: values.text("probe") === "on",
-    bindVip: values.flag("bind-vip"),
-    heartbeats: heartbeatsFrom(values),
-    failBackDelayMs: values.number("fail-back-delay") * 1000,
-    bgpListen: bgpListenFrom(values),
-    loadBalancerClass: values.optionalText("lb-class") ?? "",
     admin: { host: values.text("admin-bind"), port: values.number("admin-port") },
     status: { host: "", port: values.number("status-port") },
     stats: { host: "", port: values.number("stats-port") },
     logLevel: values.text("log-level") as LogLevel,
     logFormat: values.text("log-format") as "text" | "json",
+  };
+}
+
+/** The options that every announcing command has. Throws a CliError where they contradict each other. */
+export function speakerOptionsFrom(values: OptionValues, bindVip: boolean): SpeakerOptions {
+  const node = values.optionalText("node") ?? hostname();
+  if (!/^[!-~]{1,253}$/.test(node)) {
+    throw usageError(`--node ${node}: a name is printable ASCII without spaces`, values.commandName);
+  }
+  return {
+    node,
+    nodeLabels: parseLabels(values, "node-labels"),
+    interfaces: namesOf(values, "interfaces"),
+    excludedInterfaces: patternsOf(values),
+    probe: values.text("probe") === "on",
+    bindVip,
+    heartbeats: heartbeatsFrom(values),
+    failBackDelayMs: values.number("fail-back-delay") * 1000,
+    bgpListen: bgpListenFrom(values),
+    loadBalancerClass: values.optionalText("lb-class") ?? "",
   };
 }
 
@@ -86,7 +97,7 @@ function heartbeatsFrom(values: OptionValues): HeartbeatOptions | null {
   throw usageError(`${message}. Make a key with 'openssl rand -hex 32' and copy it to all nodes`, values.commandName);
 }
 
-function bgpListenFrom(values: OptionValues): AnnounceOptions["bgpListen"] {
+function bgpListenFrom(values: OptionValues): SpeakerOptions["bgpListen"] {
   const places = values.list("bgp-listen").map((text) => {
     const port = parsePort(text);
     const target = port === null ? parseHostPort(text) : { host: "", port };

@@ -3,12 +3,12 @@
 
 import { announceDefaults, usableLinks } from "../../announce/index.ts";
 import type { LinkInfo } from "../../platform/index.ts";
-import type { AnnounceOptions } from "./announce-options.ts";
+import type { SpeakerOptions } from "./announce-options.ts";
 
 /** Throws a SyntaxError for a pattern that is none. */
 export function announceableLinks(
   links: readonly LinkInfo[],
-  { interfaces, excludedInterfaces }: Pick<AnnounceOptions, "interfaces" | "excludedInterfaces">,
+  { interfaces, excludedInterfaces }: Pick<SpeakerOptions, "interfaces" | "excludedInterfaces">,
 ): readonly LinkInfo[] {
   const named = links.filter(({ name }) => interfaces.length === 0 || interfaces.includes(name));
   const excluded = excludedInterfaces ?? announceDefaults.layer2.excludedInterfaces;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The composition root of announcing: files become addresses, addresses and who is alive become a decision, and the decision
-// is carried out by layer 2 and BGP. Owns what it starts and stops it. Signals are main.ts's.
+// The composition root of announcing: resources become addresses, addresses and who is alive become a decision, and the decision
+// is carried out by layer 2 and BGP. Owns what it starts and stops it. Where the resources come from is its owner's business.
 
 import {
   announceDefaults,
@@ -9,25 +9,23 @@ import {
   createBgpTransport,
   decide,
   Digests,
+  type AnnounceConfig,
   type BgpSpeaker,
   type Decision,
   type Layer2Announcement,
   type Member,
 } from "../../announce/index.ts";
 import { CliError, exitCodes } from "../../cli/index.ts";
-import { createConfigLoop, createFileSource, type ConfigLoop, type FileSource } from "../../config/index.ts";
 import type { Cancel, Clock, Random } from "../../core/index.ts";
 import type { Problem, Resource } from "../../model/index.ts";
 import type { MetricsRegistry, Readiness, RootLogger } from "../../telemetry/index.ts";
 import type { Sample } from "../../telemetry/port.ts";
-import { ProblemLog, refuseUnreadablePaths } from "../problem-log.ts";
-import { noRoutes } from "../read-config.ts";
-import type { AnnounceOptions } from "./announce-options.ts";
+import type { AddressHolder } from "./address-holder.ts";
+import type { SpeakerOptions } from "./announce-options.ts";
 import { announcedSamples, configSamples, poolSamples } from "./announce-samples.ts";
 import { AnnouncingConfig, concernsAnnouncing, type Announcing } from "./announcing-config.ts";
 import { mergeInterfaces } from "./announcements.ts";
 import { createGroup, type Group } from "./group.ts";
-import { BoundAddresses } from "./bound-addresses.ts";
 import { LocalNetwork } from "./local-network.ts";
 import { nodeAddresses } from "./node-addresses.ts";
 
@@ -36,6 +34,8 @@ export interface AnnouncerDeps {
   readonly random: Random;
   readonly logger: RootLogger;
   readonly registry: MetricsRegistry;
+  /** Who makes announced addresses reachable here; its owner ends it. null = somebody else's matter. */
+  readonly holder: AddressHolder | null;
 }
 
 /** All that is known, for who shows it. */
@@ -52,19 +52,17 @@ const stopWithinMs = 2_000;
 
 export class Announcer {
   readonly #deps: AnnouncerDeps;
-  readonly #options: AnnounceOptions;
-  readonly #problemLog: ProblemLog;
+  readonly #options: SpeakerOptions;
   readonly #settings: AnnouncingConfig;
   readonly #network: LocalNetwork;
   readonly #group: Group;
   readonly #bgp: BgpSpeaker;
-  readonly #bound: BoundAddresses;
   readonly #digests = new Digests();
-  #loop: ConfigLoop | null = null;
-  #source: FileSource | null = null;
   #readProblems: readonly Problem[] = [];
   #announcing: Announcing | null = null;
   #decision: Decision | null = null;
+  /** The one in force: the newest, but for the moments in which its addresses are made reachable. */
+  #carriedOut: Decision | null = null;
   #layer2Failure: string | null = null;
   /** Addresses that a node other than this one was seen to announce. */
   #foreign: ReadonlySet<string> = new Set();
@@ -74,11 +72,10 @@ export class Announcer {
   #readiness: Readiness = { state: "INITIALIZING", reason: "it is not decided yet who announces what" };
   #stopped: Promise<void> | null = null;
 
-  constructor(deps: AnnouncerDeps, options: AnnounceOptions) {
+  constructor(deps: AnnouncerDeps, options: SpeakerOptions) {
     const { clock, random, logger } = deps;
     this.#deps = deps;
     this.#options = options;
-    this.#problemLog = new ProblemLog(logger.child("config"));
     this.#settings = new AnnouncingConfig(options);
     const onChange = (): void => this.#decideSoon();
     this.#group = createGroup({ clock, random, logger, onChange }, options);
@@ -87,24 +84,45 @@ export class Announcer {
       this.#decideSoon();
     };
     this.#network = new LocalNetwork({ clock, random, logger, onLinks }, options);
-    this.#bound = new BoundAddresses(clock, logger);
     this.#bgp = createBgpSpeaker(
       { clock, random, logger: logger.child("bgp"), transport: createBgpTransport(), addresses: nodeAddresses },
       { ...announceDefaults.bgp, node: options.node, listen: options.bgpListen },
     );
-    deps.registry.addSource(() => this.#samples());
+  }
+
+  /** Of the files, for who shows them and for whether what is in force is what they say; before `take`. */
+  takeProblems(problems: readonly Problem[]): void {
+    this.#readProblems = problems.filter(concernsAnnouncing);
+  }
+
+  /** All resources in force from now on; first before `start`. Says what of them does not fit together. */
+  take(resources: readonly Resource[]): void {
+    this.#announcing = this.#settings.take(resources);
+    this.#counts.updates++;
+    if (this.#isStale) this.#counts.failures++;
+    this.#decideSoon();
+  }
+
+  /** Of what concerns announcing: those that were taken, and what does not fit together. */
+  problems(): readonly Problem[] {
+    return [...this.#readProblems, ...this.linkProblems];
+  }
+
+  /** What does not fit together. */
+  get linkProblems(): readonly Problem[] {
+    return this.#announcing?.problems ?? [];
   }
 
   /** Announces when it resolves. Rejects with a CliError that says what to do, and leaves nothing running then. */
   async start(): Promise<void> {
+    this.#deps.registry.addSource(() => this.#samples());
     try {
-      await this.#startConfig();
       this.#openNetwork();
       if (this.#layer2Failure !== null) throw noLayer2(this.#layer2Failure);
       this.#tellOthers();
       await this.#group.start();
       this.#readiness = { state: "LIVE", reason: "" };
-      this.#decide();
+      await this.#decide();
     } catch (error) {
       await this.stop();
       throw error;
@@ -120,7 +138,7 @@ export class Announcer {
       announcing: this.#announcing,
       decision: this.#decision,
       members: this.#group.members(),
-      problems: this.#problemLog.problems,
+      problems: this.problems(),
       stale: this.#isStale,
       layer2Failure: this.#layer2Failure,
     };
@@ -140,11 +158,11 @@ export class Announcer {
 
   /**
    * Hands over: says goodbye while it still answers, so that nobody waits for the next node, and withdraws its routes.
-   * `keepRoutes`: peers with graceful restart keep them, because we come back. Bounded.
+   * `keepRoutes`: peers with graceful restart keep them, because we come back. Bounded. Addresses stay reachable here.
    */
   async stopGracefully(keepRoutes: boolean): Promise<void> {
     this.#readiness = { state: "DRAINING", reason: "stopping: others take over" };
-    void this.#stopFollowing();
+    this.#cancelDecision?.();
     const { promise: tooLate, resolve } = Promise.withResolvers<void>();
     const cancel = this.#deps.clock.after(stopWithinMs, resolve);
     await Promise.race([Promise.all([this.#group.leave(), this.#bgp.stop(keepRoutes)]), tooLate]);
@@ -160,52 +178,10 @@ export class Announcer {
 
   async #stopAll(): Promise<void> {
     this.#readiness = { state: "DRAINING", reason: "stopping" };
+    this.#cancelDecision?.();
     this.#group.stop();
     await this.#network.stop();
-    this.#bound.set(new Set());
-    await Promise.all([this.#bgp.stop(false), this.#stopFollowing()]);
-    this.#deps.logger.info("stopped");
-  }
-
-  async #stopFollowing(): Promise<void> {
-    this.#source?.stop();
-    this.#cancelDecision?.();
-    await this.#loop?.close();
-  }
-
-  async #startConfig(): Promise<void> {
-    const { clock, logger } = this.#deps;
-    const deps = { clock, logger: logger.child("config") };
-    this.#loop = createConfigLoop(
-      deps,
-      { ...noRoutes, holdOffMs: 100, maxHoldOffMs: 1000 },
-      {
-        routing: () => undefined,
-        endpoints: () => undefined,
-        problems: (problems) => this.#takeReadProblems(problems),
-        resources: (resources) => this.#takeResources(resources),
-      },
-    );
-    this.#source = createFileSource(this.#options.paths, deps, this.#loop.onFiles);
-    await this.#source.start();
-    refuseUnreadablePaths(this.#readProblems, this.#options.paths);
-  }
-
-  #takeReadProblems(problems: readonly Problem[]): void {
-    this.#readProblems = problems.filter(concernsAnnouncing);
-    this.#reportProblems();
-  }
-
-  #takeResources(resources: readonly Resource[]): void {
-    this.#announcing = this.#settings.take(resources);
-    this.#reportProblems();
-    this.#counts.updates++;
-    if (this.#isStale) this.#counts.failures++;
-    this.#decideSoon();
-  }
-
-  #reportProblems(): void {
-    this.#problemLog.take([...this.#readProblems, ...(this.#announcing?.problems ?? [])]);
+    await this.#bgp.stop(false);
   }
 
   get #isStale(): boolean {
@@ -218,7 +194,7 @@ export class Announcer {
     this.#cancelDecision ??= this.#deps.clock.after(0, () => {
       this.#cancelDecision = null;
       this.#openNetwork();
-      this.#decide();
+      void this.#decide();
     });
   }
 
@@ -233,7 +209,8 @@ export class Announcer {
     if (this.#network.isOpen) this.#group.setLinks(this.#network.links);
   }
 
-  #decide(): void {
+  /** Resolves once the decision is carried out, or a newer one is there. */
+  async #decide(): Promise<void> {
     const announcing = this.#announcing;
     if (announcing === null) return;
     const { config, allocations } = announcing;
@@ -241,17 +218,26 @@ export class Announcer {
     const members = this.#group.members();
     const me = this.#options.node;
     const input = { config, allocations: allocations.services, me, members, offSubnet: false };
-    const before = this.#decision;
     const decision = decide(input, this.#digests);
     this.#decision = decision;
     this.#rememberForeign(members);
+    const addresses = addressesOf(decision);
+    // Whoever hears of an address may connect to it at once.
+    const held = this.#deps.holder?.hold(addresses) ?? null;
+    if (held !== null) await held;
+    if (this.#decision !== decision || this.#readiness.state !== "LIVE") return;
+    this.#carryOut(config, decision);
+    this.#deps.holder?.keepOnly(addresses);
+  }
+
+  #carryOut(config: AnnounceConfig, decision: Decision): void {
     this.#network.set(mergeInterfaces(decision.layer2).map((each) => this.#withProbe(each)));
     this.#announced = [...new Set(decision.layer2.map(({ ip }) => ip))];
     this.#tellOthers();
     this.#bgp.setPeers(config.peers.filter(({ name }) => decision.bgp.has(name)).map(bgpPeerConfig));
     this.#bgp.setRoutes(decision.bgp);
-    if (this.#options.bindVip) this.#bound.set(addressesOf(decision));
-    this.#logChanges(before, decision);
+    this.#logChanges(this.#carriedOut, decision);
+    this.#carriedOut = decision;
   }
 
   #tellOthers(): void {

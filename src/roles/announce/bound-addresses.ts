@@ -4,6 +4,7 @@
 import type { Cancel, Clock } from "../../core/index.ts";
 import { bindAddress, openLibc, unbindAddress, type Libc } from "../../platform/index.ts";
 import type { Logger } from "../../telemetry/port.ts";
+import type { AddressHolder } from "./address-holder.ts";
 
 /** `lo` is the first interface of every network namespace. */
 const loopbackIndex = 1;
@@ -11,29 +12,57 @@ const loopbackIndex = 1;
 const lifetimeSeconds = 5;
 const renewMs = 2_000;
 
-export class BoundAddresses {
+export class BoundAddresses implements AddressHolder {
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #lingers: boolean;
   #libc: Libc | null = null;
   #bound: ReadonlySet<string> = new Set();
+  /** Not renewed any more. */
+  #lingering: ReadonlySet<string> = new Set();
   #failure: string | null = null;
   #cancelRenewal: Cancel = () => undefined;
 
-  constructor(clock: Clock, logger: Logger) {
+  /** `lingers`: addresses that are given up stay for some seconds, so that connections can send what they have to say. */
+  constructor(clock: Clock, logger: Logger, lingers: boolean) {
     this.#clock = clock;
     this.#logger = logger;
+    this.#lingers = lingers;
+  }
+
+  hold(addresses: ReadonlySet<string>): null {
+    this.#set(this.#bound.union(addresses));
+    return null;
+  }
+
+  keepOnly(addresses: ReadonlySet<string>): void {
+    this.#set(addresses);
+  }
+
+  /** Takes all of them off this machine. */
+  close(): void {
+    this.#set(new Set());
+    for (const address of this.#lingering) this.#unbind(address);
+    this.#lingering = new Set();
   }
 
   /** All addresses to have from now on; with none left, nothing runs. What fails is logged, once, and tried again. */
-  set(wanted: ReadonlySet<string>): void {
+  #set(wanted: ReadonlySet<string>): void {
     this.#cancelRenewal();
     if (wanted.size === 0 && this.#bound.size === 0) return;
     const libc = this.#open();
     if (libc === null) return;
-    for (const address of this.#bound.difference(wanted)) this.#note(unbindAddress(libc, loopbackIndex, address));
+    const left = this.#bound.difference(wanted);
+    if (this.#lingers) this.#lingering = this.#lingering.union(left).difference(wanted);
+    else for (const address of left) this.#unbind(address);
     for (const address of wanted) this.#note(bindAddress(libc, loopbackIndex, address, lifetimeSeconds));
     this.#bound = wanted;
-    if (wanted.size > 0) this.#cancelRenewal = this.#clock.after(renewMs, () => this.set(wanted));
+    if (wanted.size > 0) this.#cancelRenewal = this.#clock.after(renewMs, () => this.#set(wanted));
+  }
+
+  #unbind(address: string): void {
+    const libc = this.#open();
+    if (libc !== null) this.#note(unbindAddress(libc, loopbackIndex, address));
   }
 
   #open(): Libc | null {

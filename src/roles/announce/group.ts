@@ -18,7 +18,7 @@ import { CliError, exitCodes } from "../../cli/index.ts";
 import { formatHostPort, messageOf, systemCodeOf, type Clock, type Random } from "../../core/index.ts";
 import type { LinkInfo } from "../../platform/index.ts";
 import type { Logger } from "../../telemetry/port.ts";
-import type { AnnounceOptions, HeartbeatOptions } from "./announce-options.ts";
+import type { SpeakerOptions, HeartbeatOptions } from "./announce-options.ts";
 
 export interface Group extends Omit<Membership, "setKeys"> {
   /** Interfaces behind which the other nodes may be. */
@@ -35,7 +35,7 @@ export interface GroupDeps {
   readonly onChange: () => void;
 }
 
-type GroupOptions = Pick<AnnounceOptions, "node" | "nodeLabels" | "heartbeats" | "failBackDelayMs">;
+type GroupOptions = Pick<SpeakerOptions, "node" | "nodeLabels" | "heartbeats" | "failBackDelayMs">;
 
 /** Throws a CliError when there is no usable key. Nothing runs before `start`. */
 export function createGroup(deps: GroupDeps, options: GroupOptions): Group {

@@ -23,7 +23,7 @@ import {
   type PacketPort,
 } from "../../platform/index.ts";
 import type { Logger, Sample } from "../../telemetry/port.ts";
-import type { AnnounceOptions } from "./announce-options.ts";
+import type { SpeakerOptions } from "./announce-options.ts";
 import { announceableLinks } from "./announceable-links.ts";
 
 export interface LocalNetworkDeps {
@@ -34,7 +34,7 @@ export interface LocalNetworkDeps {
   readonly onLinks: () => void;
 }
 
-type LocalNetworkOptions = Pick<AnnounceOptions, "interfaces" | "excludedInterfaces" | "bindVip">;
+type LocalNetworkOptions = Pick<SpeakerOptions, "interfaces" | "excludedInterfaces" | "bindVip">;
 
 export class LocalNetwork {
   readonly #deps: LocalNetworkDeps;

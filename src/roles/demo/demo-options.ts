@@ -107,6 +107,7 @@ export function demoServeOptions(
     mesh: { bind: bindHost, port: ports.mesh },
     portMap: new Map([[gatewayPort, { host: bindHost, port: ports.gateway }]]),
     defaultBind: bindHost,
+    addresses: null,
     admin: { host: bindHost, port: ports.admin },
     status: { host: bindHost, port: ports.status },
     stats: { host: bindHost, port: ports.stats },

@@ -3,11 +3,10 @@
 
 import type { AnnounceConfig } from "../../announce/index.ts";
 import type { AnnounceOptions } from "../announce/announce-options.ts";
+import { capability, lacks } from "../capabilities.ts";
 import type { Facts, PortFact } from "./facts.ts";
 import { ok, type Finding } from "./finding.ts";
 
-/** Numbers of capabilities(7). */
-const capability = { bindService: 10n, netAdmin: 12n, netRaw: 13n } as const;
 /** What others than the owner may do with a file. */
 const othersBits = 0o077;
 
@@ -131,9 +130,4 @@ function checkKeys({ keyFile }: Facts, { heartbeats }: Asked): readonly Finding[
   const why = "whoever knows the key can take addresses away from the nodes";
   const what = `${path} can be read by others: its mode is ${mode.toString(8).padStart(4, "0")}`;
   return [{ check, status: "warning", what, why, fix: `chmod 600 ${path}` }];
-}
-
-/** False where the system has no capabilities. */
-function lacks(capabilities: bigint | null, bit: bigint): boolean {
-  return capabilities !== null && ((capabilities >> bit) & 1n) === 0n;
 }

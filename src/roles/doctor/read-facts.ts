@@ -12,6 +12,7 @@ import { formatHostPort, messageOf, systemCodeOf, type Clock } from "../../core/
 import { arpHazards, openLibc, openPackets, probeUring, readLinks } from "../../platform/index.ts";
 import { maxOpenFiles } from "../../telemetry/index.ts";
 import type { AnnounceOptions } from "../announce/announce-options.ts";
+import { readCapabilities } from "../capabilities.ts";
 import { askAnnouncer } from "../announce/ask-announcer.ts";
 import type { LiveVips } from "../announce/live-vips.ts";
 import { readKeys } from "../announce/group.ts";
@@ -57,12 +58,6 @@ function whyNoPackets(clock: Clock): string | null {
   } catch (error) {
     return messageOf(error);
   }
-}
-
-/** Of this process; null where there is no procfs. */
-function readCapabilities(): bigint | null {
-  const digits = /^CapEff:\s*([0-9a-f]+)$/m.exec(readText("/proc/self/status") ?? "")?.[1];
-  return digits === undefined ? null : BigInt(`0x${digits}`);
 }
 
 function readReversePathFilters(names: readonly string[]): ReadonlyMap<string, number> {

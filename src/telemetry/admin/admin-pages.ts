@@ -18,6 +18,8 @@ export interface ConfigView {
   readonly problems: readonly Problem[];
   /** What moves the bytes, and why. */
   readonly transport: { readonly name: string; readonly reason: string };
+  /** Of a gateway that takes its addresses from pools: what is in force of those. */
+  readonly announcing?: object;
 }
 
 /** Envoy's server states. Traffic may come exactly when LIVE. */
@@ -47,6 +49,8 @@ export interface GatewayDeps extends ProcessDeps {
   readonly clusters: () => readonly ClusterStatus[];
   /** The route tables as `naru routes` shows them. */
   readonly routes: View;
+  /** Who announces what; null = its addresses are not its matter. */
+  readonly vips: View | null;
   /** Data-plane threads. */
   readonly concurrency: number;
   /** `/drain_listeners`: stop accepting, finish what runs. */
@@ -67,7 +71,7 @@ export type AdminDeps = GatewayDeps | AnnouncerDeps;
 export function adminEndpoints(deps: AdminDeps, startedMs: number): readonly Endpoint[] {
   const { logger, readiness } = deps;
   return [
-    ...("vips" in deps ? announcerEndpoints(deps) : gatewayEndpoints(deps)),
+    ...("config" in deps ? gatewayEndpoints(deps) : announcerEndpoints(deps)),
     loggingEndpoint(logger),
     read("/memory", "Memory of the process, in bytes, as JSON", () => jsonReply(readProcessMemory())),
     act("/quitquitquit", "Drain and end the process", deps.quit),
@@ -86,6 +90,7 @@ function gatewayEndpoints(deps: GatewayDeps): readonly Endpoint[] {
     viewEndpoint("/listeners", "Where this process listens", listenersView(deps.listeners)),
     viewEndpoint("/problems", "What is wrong with the configuration", problemsView(config)),
     viewEndpoint("/routes", "Routes in the order they are tried, and where each was written", deps.routes),
+    ...(deps.vips === null ? [] : [vipsEndpoint(deps.vips)]),
   ];
 }
 
@@ -93,8 +98,12 @@ function announcerEndpoints({ vips, announcing }: AnnouncerDeps): readonly Endpo
   return [
     read("/config_dump", "Pools, services, advertisements and peers in force, as JSON", () => jsonReply(announcing())),
     viewEndpoint("/problems", "What is wrong with the configuration", problemsView(announcing)),
-    viewEndpoint("/vips", "Which Service has which address, and who announces it to whom", vips),
+    vipsEndpoint(vips),
   ];
+}
+
+function vipsEndpoint(vips: View): Endpoint {
+  return viewEndpoint("/vips", "Which Service has which address, and who announces it to whom", vips);
 }
 
 function serverInfo(deps: AdminDeps, startedMs: number): unknown {
@@ -125,7 +134,7 @@ export function statsEndpoints(deps: AdminDeps): readonly Endpoint[] {
 /** Where Prometheus looks by the scrape configurations that there are: Istio's, and MetalLB's. */
 function statsEndpoint(deps: AdminDeps): Endpoint {
   const { registry } = deps;
-  return read("vips" in deps ? "/metrics" : "/stats/prometheus", "Metrics for Prometheus", () => ({
+  return read("config" in deps ? "/stats/prometheus" : "/metrics", "Metrics for Prometheus", () => ({
     status: 200,
     contentType: registry.contentType,
     body: registry.expose(),

@@ -30,9 +30,17 @@ export interface RunningNaru {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Starts `naru ARGS` in the samples' folder, on the transport under test when it serves. Disposing kills it. */
-export function startNaru(args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningNaru {
-  const child = spawn(process.execPath, [entry, ...args, ...transportArgs(args)], {
+/**
+ * Starts `naru ARGS` in the samples' folder, on the transport under test when it serves, by way of another program if one is
+ * named. Disposing kills it.
+ */
+export function startNaru(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  through: readonly string[] = [],
+): RunningNaru {
+  const [program = "", ...rest] = [...through, process.execPath, entry, ...args, ...transportArgs(args)];
+  const child = spawn(program, rest, {
     cwd: samplesFolder,
     env: { PATH: process.env["PATH"] ?? "", ...(uringCheck ? { NARU_URING_CHECK: "1" } : {}), ...env },
     stdio: ["ignore", "pipe", "pipe"],

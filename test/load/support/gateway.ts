@@ -52,6 +52,7 @@ export function startGateway(folder: string, log: string[], concurrency = 1): Pr
       mesh: null,
       portMap: new Map([80, 81].map((port) => [port, anyPort])),
       defaultBind: "127.0.0.1",
+      addresses: null,
       admin: anyPort,
       status: anyPort,
       stats: anyPort,

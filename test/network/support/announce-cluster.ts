@@ -11,6 +11,7 @@ import type { LiveVips } from "../../../src/roles/announce/live-vips.ts";
 import {
   collect,
   moreOf,
+  type Finished,
   type Host,
   type HostProcess,
   type Lan,
@@ -18,7 +19,7 @@ import {
   type TestNetwork,
 } from "./test-network.ts";
 
-const naru = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
+export const naru = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
 
 /** Of the first service. */
 export const vips = ["10.9.0.200", "fd00:9::200"] as const;
@@ -51,6 +52,7 @@ export class ClusterNode {
   readonly name: string;
   readonly mac: string;
   readonly #folder: string;
+  #adminPort = 7471;
   #process: HostProcess | null = null;
   #log: () => string = () => "";
 
@@ -68,11 +70,33 @@ export class ClusterNode {
 
   /** Starts it; `heard` waits for it. */
   launch(...options: readonly string[]): void {
+    this.#adminPort = 7471;
+    this.#launch("announce", options);
+  }
+
+  /** Starts a gateway that announces, with the files of all nodes and the one of this node alone. */
+  launchGateway(ownFile: string, ...options: readonly string[]): void {
+    this.#adminPort = 15_000;
+    this.#launch("gateway", ["--announce", "--concurrency", "1", "-f", ownFile, ...options]);
+  }
+
+  #launch(command: string, options: readonly string[]): void {
     const key = join(this.#folder, "key");
-    const command = ["announce", "-f", join(this.#folder, "config"), "--node", this.name, "--key-file", key];
-    this.#process = this.host.node(naru, ...command, ...options);
+    const files = ["-f", join(this.#folder, "config"), "--node", this.name, "--key-file", key];
+    this.#process = this.host.node(naru, command, ...files, ...options);
     this.#process.stdout.resume();
     this.#log = collect(this.#process.stderr);
+  }
+
+  /** Starts such a gateway by way of another program, and waits for its end. */
+  async runGatewayBy(program: string, ...args: readonly string[]): Promise<Finished> {
+    const files = ["-f", join(this.#folder, "config")];
+    return await this.host.attempt(program, ...args, process.execPath, naru, "gateway", "--announce", ...files);
+  }
+
+  /** Bound addresses are answered for by who announces them, and not by every kernel that has them. */
+  async heedAnnouncer(): Promise<void> {
+    await this.host.run("sh", "-c", "cd /proc/sys/net/ipv4/conf/all; echo 1 > arp_ignore; echo 2 > arp_announce");
   }
 
   /** Resolves once it has logged a match. */
@@ -116,7 +140,7 @@ export class ClusterNode {
   async vips(): Promise<LiveVips> {
     const { stdout, stderr } = await this.host.attempt(
       process.execPath,
-      ...[naru, "vips", "--admin", "127.0.0.1:7471", "-o", "json"],
+      ...[naru, "vips", "--admin", `127.0.0.1:${this.#adminPort}`, "-o", "json"],
     );
     if (stdout === "") throw new Error(stderr);
     return JSON.parse(stdout) as LiveVips;
