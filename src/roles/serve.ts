@@ -18,7 +18,7 @@ import {
 } from "../telemetry/index.ts";
 import type { ListenerStatus, Logger } from "../telemetry/port.ts";
 import { renderLiveVips, type LiveVips } from "./announce/live-vips.ts";
-import { GatewayAddresses } from "./gateway-addresses/gateway-addresses.ts";
+import type { GatewayAddresses } from "./gateway-addresses/gateway-addresses.ts";
 import { MemoryRelease } from "./memory-release.ts";
 import { ProblemLog, refuseUnreadablePaths } from "./problem-log.ts";
 import { listRoutes, renderRoutes, routeData } from "./route-list.ts";
@@ -117,7 +117,7 @@ class Server implements Serving {
   }
 
   async start(): Promise<void> {
-    this.#addresses = this.#createAddresses();
+    this.#addresses = await this.#createAddresses();
     // First, so that whoever probes hears that we are not ready yet instead of nothing.
     await this.#startAdmin();
     await this.#startConfig();
@@ -329,7 +329,8 @@ class Server implements Serving {
     this.#applied.catch((error: unknown) => this.logger.error("applying routes failed", { error: messageOf(error) }));
   }
 
-  #createAddresses(): GatewayAddresses | null {
+  /** All about announcing is loaded here, and only where it is asked for. */
+  async #createAddresses(): Promise<GatewayAddresses | null> {
     const { addresses: options, identity, portMap, defaultBind } = this.#options;
     if (options === null) return null;
     const { clock, logger, registry } = this.#parts;
@@ -339,7 +340,12 @@ class Server implements Serving {
     };
     const fixedPorts = new Set([...portMap].filter(([, { host }]) => host !== "").map(([port]) => port));
     const placing = { identity, fixedPorts, keepsOwnBind: defaultBind !== "" };
-    const addresses = new GatewayAddresses({ clock, random: Math.random, logger, registry, onMoved }, options, placing);
+    const loaded = await import("./gateway-addresses/gateway-addresses.ts");
+    const addresses: GatewayAddresses = new loaded.GatewayAddresses(
+      { clock, random: Math.random, logger, registry, onMoved },
+      options,
+      placing,
+    );
     return addresses;
   }
 
