@@ -115,6 +115,14 @@ export class DownstreamConnection implements ConnectionHandler {
     return false;
   }
 
+  /** The same with `bytes[from, to)` behind it, inside the onData that brought them. */
+  sendWith(length: number, bytes: Buffer, from: number, to: number): boolean {
+    this.activeAtMs = this.listener.coarse.nowMs;
+    if (this.connection.sendWith(length, bytes, from, to)) return true;
+    this.blocked = true;
+    return false;
+  }
+
   /** Offers held bytes again, and reads on when there is room. */
   resumeInput(): void {
     if (this.#consuming || this.closed) return;

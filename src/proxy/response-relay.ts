@@ -190,9 +190,15 @@ export class ResponseRelay {
       exchange.responseStarted = true;
       exchange.responseState = messageState.body;
     }
-    if (decoded)
-      at = encodeBody(body, bytes, out, at, exchange.chunkedDownstream, exchange.requestParser.head.teTrailers);
-    if (at > 0 && !downstream.send(at) && !body.done) exchange.upstream!.pause();
+    let goesOn = true;
+    if (decoded && body.rangeCount === 1 && !exchange.chunkedDownstream) {
+      goesOn = downstream.sendWith(at, bytes, body.ranges[0]!, body.ranges[1]!);
+    } else {
+      if (decoded)
+        at = encodeBody(body, bytes, out, at, exchange.chunkedDownstream, exchange.requestParser.head.teTrailers);
+      if (at > 0) goesOn = downstream.send(at);
+    }
+    if (!goesOn && !body.done) exchange.upstream!.pause();
     if (body.done) {
       // Most responses end with the bytes of their head, and then the clock need not be read again.
       this.#finishResponse(exchange, next < to, withHead ? headMs : this.#clock.nowMs());

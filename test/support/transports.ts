@@ -43,6 +43,10 @@ class SilentConnection implements Connection {
     throw new Error("sent on a connection that was never established");
   }
 
+  sendWith(): boolean {
+    return this.send();
+  }
+
   pause(): void {}
   resume(): void {}
   end(): void {}
@@ -77,7 +81,11 @@ export class SlowReaders {
             connection.send(length);
             return false;
           };
-          const handler = accept(withMembers(connection, { send }));
+          const sendWith: Connection["sendWith"] = (...all) => {
+            connection.sendWith(...all);
+            return false;
+          };
+          const handler = accept(withMembers(connection, { send, sendWith }));
           if (handler !== null) this.#handlers.add(handler);
           return handler;
         }),
@@ -143,11 +151,12 @@ export class MeasuredTransport {
   }
 
   #measured(connection: Connection): Connection {
-    const send = (length: number): boolean => {
-      const mayGoOn = connection.send(length);
+    const measured = (mayGoOn: boolean): boolean => {
       this.maxQueuedBytes = Math.max(this.maxQueuedBytes, connection.queuedBytes);
       return mayGoOn;
     };
-    return withMembers(connection, { send });
+    const send = (length: number): boolean => measured(connection.send(length));
+    const sendWith: Connection["sendWith"] = (...all) => measured(connection.sendWith(...all));
+    return withMembers(connection, { send, sendWith });
   }
 }

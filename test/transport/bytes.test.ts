@@ -69,6 +69,46 @@ contract("sends only as much of the reserved memory as it is told", async (groun
   assert.equal(pair.peer.received, "");
 });
 
+for (const [reader, reads] of [
+  ["reads", true],
+  ["does not read at first", false],
+] as const) {
+  contract(`what arrives is passed on behind other bytes to a peer that ${reader}`, async (ground) => {
+    const passed: Buffer[] = [];
+    await using to = await ground.connected();
+    if (!reads) to.peer.socket.pause();
+    await using from = await ground.accepted({
+      data: (tap) => {
+        const head = pattern(passed.length % 3 === 0 ? 0 : 100 * passed.length);
+        passed.push(head, tap.take());
+        tap.passOn(head, to.tap);
+      },
+    });
+    const bytes = pattern(12 * 1024 * 1024);
+    let written = 0;
+    for (const size of [1, 100, 10_000, 70_000, 1_000_000, bytes.length]) {
+      from.peer.socket.write(bytes.subarray(written, Math.max(written, size)));
+      written = Math.max(written, size);
+      const target = written;
+      await eventually(() => from.tap.receivedBytes === target, `${target} bytes have arrived`);
+    }
+    const all = Buffer.concat(passed);
+    assert.ok((await readThrough(to.peer, all.length)).equals(all));
+    await eventually(() => to.tap.connection.queuedBytes === 0, "nothing is queued");
+  });
+}
+
+contract("what never arrived is sent behind other bytes, too, in the order of the calls", async (ground) => {
+  await using pair = await ground.accepted();
+  const bytes = pattern(300_000);
+  pair.tap.send(bytes.subarray(0, 10));
+  pair.tap.sendWith(bytes.subarray(10, 20), bytes, 20, 100_000);
+  pair.tap.sendWith(bytes.subarray(0, 0), bytes, 100_000, 100_001);
+  pair.tap.send(bytes.subarray(100_001, 200_000));
+  pair.tap.sendWith(bytes.subarray(200_000, 250_000), bytes, 250_000, 300_000);
+  assert.ok((await readThrough(pair.peer, bytes.length)).equals(bytes));
+});
+
 contract("sending nothing sends nothing", async (ground) => {
   await using pair = await ground.accepted();
   assert.equal(pair.tap.send(Buffer.alloc(0)), true);

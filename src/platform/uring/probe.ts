@@ -12,7 +12,7 @@ export type UringAvailability = { readonly available: true } | { readonly availa
 const probeOps = 64;
 const probeHeaderBytes = 16;
 const opSupported = 1;
-const neededFeatures = feature.singleMmap | feature.nodrop | feature.extArg;
+const neededFeatures = feature.singleMmap | feature.nodrop | feature.extArg | feature.cqeSkip;
 
 /** What is called of libc; results as there. */
 interface ProbeCalls {

@@ -23,6 +23,9 @@ export class ReceiveBuffers {
   readonly bytesEach: number;
   /** All of them; buffer `n` begins at `n * bytesEach`. */
   readonly bytes: Buffer<ArrayBuffer>;
+  /** Halves of the address of `bytes`. */
+  readonly low: number;
+  readonly high: number;
   /** Buffers that are in use or in the kernel's hands; grows up to `count`. */
   circulating = 0;
   readonly count: number;
@@ -45,6 +48,8 @@ export class ReceiveBuffers {
     this.#ringFd = ring.fd;
     this.#memory = mapMemory(libc, count * bytesEach);
     this.bytes = this.#memory.bytes;
+    this.low = this.#memory.low;
+    this.high = this.#memory.high;
     this.#ring = mapMemory(libc, count * entryBytes);
     this.#words = new Int32Array(this.#ring.bytes.buffer);
     this.#halfWords = new Uint16Array(this.#ring.bytes.buffer);

@@ -8,7 +8,6 @@ import { encodeSocketAddress } from "../socket-address.ts";
 import { systemError } from "../system-error.ts";
 import { completionFlag, enterFlag, entryFlag, entryWords, ioprio, opcode, sqFlag, syscallNumber } from "./abi.ts";
 import { setUpRing, type RingLayout } from "./ring-setup.ts";
-import type { SendArena } from "./send-arena.ts";
 
 const closeOnExec = 0o2000000;
 /** Per entry: a sockaddr, which the kernel copies when it takes the entry. */
@@ -17,12 +16,23 @@ const timespecBytes = 16;
 const timedArgBytes = 24;
 const timedArgSize = BigInt(timedArgBytes);
 const dontWait = 0x40;
+/** Of a send: less than everything is a failure, which its completion tells. */
+const waitAll = 0x100;
+const messageBytes = 56;
+const vectorBytes = 16;
+const sendFlags = dontWait | waitAll;
 const pollIn = 0x01;
 const pollOut = 0x04;
 const eintr = -4;
 const eagain = -11;
 const ebusy = -16;
 const etime = -62;
+
+/** Memory that stays where it is: halves of the address of its offset 0. */
+export interface Sendable {
+  readonly low: number;
+  readonly high: number;
+}
 
 export class Ring {
   /** Of the completion that `next` found. */
@@ -48,11 +58,15 @@ export class Ring {
   readonly #addresses: MappedMemory;
   readonly #timedArg: MappedMemory;
   readonly #timedWords: Int32Array;
+  readonly #message: MappedMemory;
+  readonly #messageWords: Int32Array;
   #sqTail = 0;
   #submitted = 0;
   #cqHead = 0;
   #cqTail = 0;
   #wasFull = false;
+  /** Completions up to here were looked at by `takeEarly`. */
+  #early = 0;
   #closed = false;
 
   /** Both counts are powers of two. Throws what is in the way, and leaves nothing open then. */
@@ -60,6 +74,7 @@ export class Ring {
     this.#libc = libc;
     this.#addresses = mapMemory(libc, entryCount * addressSlotBytes);
     this.#timedArg = mapMemory(libc, timedArgBytes + 2 * timespecBytes);
+    this.#message = mapMemory(libc, messageBytes + 2 * vectorBytes);
     const layout = setUpRing(libc, entryCount, completionCount);
     this.#layout = layout;
     this.fd = layout.fd;
@@ -73,6 +88,12 @@ export class Ring {
     words[4] = this.#timedArg.low + timedArgBytes;
     words[5] = this.#timedArg.high;
     this.#timedWords = words;
+    const message = new Int32Array(this.#message.bytes.buffer);
+    // msghdr: no name, two vectors right behind it.
+    message[4] = this.#message.low + messageBytes;
+    message[5] = this.#message.high;
+    message[6] = 2;
+    this.#messageWords = message;
   }
 
   /** Entries that the kernel has not seen yet. */
@@ -96,9 +117,41 @@ export class Ring {
     this.#put(first, fd, 0, 0, 0, 0, id, generation, group);
   }
 
-  /** Sends what the kernel takes at once, maybe none of it, of the piece of `arena` that was kept at `at`. */
-  send(fd: number, arena: SendArena, at: number, length: number, id: number, generation: number): void {
-    this.#put(opcode.send, fd, arena.low + at, arena.high, length, dontWait, id, generation, 0);
+  /**
+   * Sends what the kernel takes at once of `memory`, from its offset `at`. It is over when the call that hands it in
+   * returns, and completes only when not everything was taken: then its result is what was.
+   */
+  send(fd: number, memory: Sendable, at: number, length: number, id: number, generation: number): void {
+    const { low, high } = memory;
+    this.#put(opcode.send | entryFlag.skipSuccess, fd, low + at, high, length, sendFlags, id, generation, 0);
+  }
+
+  /** The same with `length2` bytes of `memory2` behind it. Once at a time: hand it in before the next. */
+  sendTwo(
+    fd: number,
+    memory: Sendable,
+    at: number,
+    length: number,
+    memory2: Sendable,
+    at2: number,
+    length2: number,
+    id: number,
+    generation: number,
+  ): void {
+    const words = this.#messageWords;
+    words[14] = memory.low + at;
+    words[15] = memory.high;
+    words[16] = length;
+    words[18] = memory2.low + at2;
+    words[19] = memory2.high;
+    words[20] = length2;
+    const { low, high } = this.#message;
+    this.#put(opcode.sendmsg | entryFlag.skipSuccess, fd, low, high, 1, sendFlags, id, generation, 0);
+  }
+
+  /** Takes back the entry that was put last; it has not been handed in. */
+  takeBack(): void {
+    this.#sqTail = (this.#sqTail - 1) | 0;
   }
 
   /** Completes once the socket takes bytes again, or is broken. */
@@ -196,17 +249,25 @@ export class Ring {
   }
 
   /**
-   * After `submit` of one entry that completes at once: its result, if its completion is the newest one. It is taken
-   * out: `next` will show it with `replacedId`. null when it is not there.
+   * Puts the next completion whose id ends with `kind` into the fields, among those that are there and that it has not
+   * looked at; `next` will show it with `replacedId`. False when there are none.
    */
-  takeNewest(id: number, generation: number, replacedId: number): number | null {
+  takeEarly(kind: number, kindMask: number, replacedId: number): boolean {
     const rings = this.#rings;
     const tail = Atomics.load(rings, this.#layout.cqTail);
-    if (tail === this.#cqHead) return null;
-    const at = this.#completionsAt + (((tail - 1) & this.#cqMask) << 2);
-    if (rings[at] !== id || rings[at + 1] !== generation) return null;
-    rings[at] = replacedId;
-    return rings[at + 2]!;
+    for (let head = this.#early; head !== tail; head = (head + 1) | 0) {
+      const at = this.#completionsAt + ((head & this.#cqMask) << 2);
+      const id = rings[at]!;
+      if ((id & kindMask) !== kind) continue;
+      this.#early = (head + 1) | 0;
+      this.id = id;
+      this.generation = rings[at + 1]!;
+      this.result = rings[at + 2]!;
+      rings[at] = replacedId;
+      return true;
+    }
+    this.#early = tail;
+    return false;
   }
 
   /** Whether more completions of the same operation follow the one in the fields. */

@@ -183,6 +183,12 @@ class NodeConnection implements Connection {
     return queued < highWaterBytes;
   }
 
+  sendWith(length: number, bytes: Buffer, from: number, to: number): boolean {
+    const whole = length + to - from;
+    bytes.copy(this.#memory.written(whole), length, from, to);
+    return this.send(whole);
+  }
+
   pause(): void {
     this.#paused = true;
     if (!this.#leaving) this.#socket?.pause();

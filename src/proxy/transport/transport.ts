@@ -45,6 +45,11 @@ export interface Connection {
    */
   send(length: number): boolean;
   /**
+   * Sends the first `length` reserved bytes, which may be none, and behind them `bytes[from, to)`, for which there must be
+   * room in what was reserved. Inside the onData that was given these bytes they need not be copied; else it is `send`.
+   */
+  sendWith(length: number, bytes: Buffer, from: number, to: number): boolean;
+  /**
    * No onData and no onEnd until `resume`, not even for bytes that have arrived already; none are lost. The peer is
    * slowed by its window. How a paused connection ends may go unnoticed until it is resumed or sent to.
    */

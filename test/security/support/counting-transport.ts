@@ -67,9 +67,16 @@ class CountedConnection implements Connection {
   }
 
   send(length: number): boolean {
+    return this.#count(length, this.#real.send(length));
+  }
+
+  sendWith(length: number, bytes: Buffer, from: number, to: number): boolean {
+    return this.#count(length + to - from, this.#real.sendWith(length, bytes, from, to));
+  }
+
+  #count(length: number, goOn: boolean): boolean {
     this.#counts.sends++;
     this.#counts.sentBytes += length;
-    const goOn = this.#real.send(length);
     this.#counts.mostQueuedBytes = Math.max(this.#counts.mostQueuedBytes, this.#real.queuedBytes);
     return goOn;
   }

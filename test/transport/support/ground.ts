@@ -184,6 +184,8 @@ export class Tap implements ConnectionHandler {
   readonly #pieces: Buffer[] = [];
   #leaving = false;
   #connection: Connection | null = null;
+  /** What the onData that is running was given. */
+  #arrived: readonly [bytes: Buffer, from: number, to: number] | null = null;
 
   constructor(ground: Ground, reactions: Reactions) {
     this.#ground = ground;
@@ -224,6 +226,18 @@ export class Tap implements ConnectionHandler {
     });
   }
 
+  sendWith(head: Buffer, bytes: Buffer, from = 0, to = bytes.length): boolean {
+    return this.#ground.inCall(() => {
+      head.copy(this.connection.reserve(head.length + to - from));
+      return this.connection.sendWith(head.length, bytes, from, to);
+    });
+  }
+
+  /** Inside a reaction to data: sends on `other` what has arrived, behind `head`. */
+  passOn(head: Buffer, other: Tap): boolean {
+    return other.sendWith(head, ...this.#arrived!);
+  }
+
   pause(): void {
     this.paused = true;
     this.#ground.inCall(() => this.connection.pause());
@@ -256,7 +270,9 @@ export class Tap implements ConnectionHandler {
     if (to <= from) this.#ground.faults.push("onData without a byte");
     this.#pieces.push(Buffer.from(bytes.subarray(from, to)));
     this.receivedBytes += to - from;
+    this.#arrived = [bytes, from, to];
     this.#happened("data");
+    this.#arrived = null;
   }
 
   onDrain(): void {

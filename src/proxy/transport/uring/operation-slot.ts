@@ -34,6 +34,11 @@ export class OperationSlot {
     return this.thread.idOf(this.#slot, kind);
   }
 
+  /** The same of a send, which is not waited for. */
+  idOf(kind: number): number {
+    return this.thread.idOf(this.#slot, kind);
+  }
+
   cancel(kind: number): void {
     const target = this.thread.idOf(this.#slot, kind);
     this.thread.ring.cancel(target, this.generation, this.begin(operation.cancel), this.generation);

@@ -11,8 +11,6 @@ const poison = 0xdd;
 export class OwnershipCheck {
   /** Received into and not given back: group and number. */
   readonly #held = new Set<string>();
-  /** Offsets of memory that is being sent. */
-  readonly #sending = new Set<number>();
 
   /** A completion came in for a slot: of the generation that owns it, since slots outlive their operations. */
   completion(owner: object | null | undefined, generation: number | undefined, carried: number): void {
@@ -36,16 +34,9 @@ export class OwnershipCheck {
     bytes.fill(poison, buffer * bytesEach, (buffer + 1) * bytesEach);
   }
 
-  /** Memory at `at` goes to the kernel. */
-  sends(at: number): void {
-    if (this.#sending.has(at)) fail(`the memory at ${at} is sent twice at a time`);
-    this.#sending.add(at);
-  }
-
-  /** The kernel is through with `bytes` at `at`. */
-  sent(at: number, bytes: Buffer, length: number): void {
-    if (!this.#sending.delete(at)) fail(`the memory at ${at} was not being sent`);
-    bytes.fill(poison, 0, length);
+  /** The kernel is through with all that was sent. */
+  sent(bytes: Buffer): void {
+    bytes.fill(poison);
   }
 
   /** Operations of a slot that is given up. */
@@ -54,9 +45,8 @@ export class OwnershipCheck {
   }
 
   /** Everything has been closed. */
-  atRest(kept: number): void {
+  atRest(): void {
     if (this.#held.size > 0) fail(`${this.#held.size} buffers were never given back`);
-    if (this.#sending.size > 0 || kept > 0) fail(`${kept} pieces of memory to send were never released`);
   }
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sending side of a connection. At most one send is in the kernel at a time, and it completes at once, whole, in
-// part or not at all: no memory is the kernel's for longer than a call, however slowly the peer reads. What the kernel
-// does not take is kept here until it says that there is room.
+// The sending side of a connection. A send is over when the call that hands it to the kernel returns, and is heard of
+// again only when the kernel did not take everything: no memory is the kernel's for longer than a call, however slowly
+// the peer reads. What was not taken is kept here until there is room.
 
 import { Buffer } from "node:buffer";
 
 import type { OperationSlot } from "./operation-slot.ts";
 import { SendQueue } from "./send-queue.ts";
-import { operation, takenId, type SlotOwner } from "./uring-thread.ts";
+import { operation, type SlotOwner } from "./uring-thread.ts";
 
 /** What is sent at a time of what had to be queued. */
 const queuedSendBytes = 64 * 1024;
@@ -15,6 +15,7 @@ const queuedSendBytes = 64 * 1024;
 const directSendBytes = 8 * 1024;
 const eintr = -4;
 const eagain = -11;
+const none: Buffer = Buffer.alloc(0);
 
 export interface SenderEvents extends SlotOwner {
   /** The kernel has taken everything. */
@@ -23,55 +24,114 @@ export interface SenderEvents extends SlotOwner {
 }
 
 export class Sender {
-  /** Not yet taken by the kernel. */
-  queuedBytes = 0;
   readonly #slot: OperationSlot;
   readonly #events: SenderEvents;
-  #sending = false;
-  #sendAt = 0;
-  #sendLength = 0;
-  /** What is being sent is a copy of what stands first in the queue. */
+  /** Of the last send: the thread's epoch, in which its outcome is not known yet, and its memory in the arena. */
+  #epoch: number;
+  #at = 0;
+  #length = 0;
+  /** What it sent behind that, from elsewhere. */
+  #passed = none;
+  #passedFrom = 0;
+  #passedTo = 0;
+  /** It was a copy of what stands first in the queue. */
   #sendsQueued = false;
   #polling = false;
   #queue: SendQueue | null = null;
+  #wantsFlush = false;
   /** Lent last, when it is not the arena's. */
   #lent: Buffer | null = null;
 
   constructor(slot: OperationSlot, events: SenderEvents) {
     this.#slot = slot;
     this.#events = events;
+    this.#epoch = slot.thread.epoch - 1;
+  }
+
+  /** As far as is known not yet taken by the kernel. */
+  get queuedBytes(): number {
+    const queued = this.#queue === null ? 0 : this.#queue.bytes;
+    return this.#isUnderWay && !this.#sendsQueued ? queued + this.#length + this.#passedTo - this.#passedFrom : queued;
   }
 
   reserve(bytes: number): Buffer {
     this.#lent = null;
-    const lent = this.#slot.closing ? null : this.#slot.thread.arena.lend(bytes);
-    // More than the arena ever lends, all of it in use, or for a connection that is gone.
-    return lent ?? (this.#lent = Buffer.allocUnsafeSlow(bytes));
+    if (!this.#slot.closing) {
+      const { thread } = this.#slot;
+      const lent = thread.arena.lend(bytes) ?? this.#lendAfresh(bytes);
+      if (lent !== null) return lent;
+    }
+    // More than the arena ever lends, or for a connection that is gone.
+    return (this.#lent = Buffer.allocUnsafeSlow(bytes));
   }
 
   /** Sends the first bytes of what was lent last. */
   send(length: number): void {
-    const { arena } = this.#slot.thread;
-    this.queuedBytes += length;
-    if (this.#lent !== null) {
-      this.#enqueue(this.#lent, 0, length);
+    const lent = this.#lent;
+    if (lent !== null) {
       this.#lent = null;
-      this.#pump();
+      this.#enqueue(lent, 0, length);
       return;
     }
+    const { thread, fd, generation } = this.#slot;
+    const { arena, ring } = thread;
+    const isFree = this.#isFree();
     const at = arena.keep(length);
-    if (!this.#sending && this.#queue === null) {
-      this.#sendFrom(at, length, false);
+    if (!isFree) {
+      this.#enqueue(arena.view(at), 0, length);
       return;
     }
-    this.#enqueue(arena.view(at), 0, length);
-    arena.release(at);
+    this.#begin(at, length);
+    ring.send(fd, arena, at, length, this.#slot.idOf(operation.send), generation);
+    if (length >= directSendBytes) thread.settle();
+  }
+
+  /** Sends the first bytes of what was lent last, then `bytes[from, to)`, which is copied only where it has to be. */
+  sendWith(length: number, bytes: Buffer, from: number, to: number): void {
+    const { thread, fd, generation } = this.#slot;
+    const { arena, ring } = thread;
+    const buffers = thread.receivedInto(bytes);
+    const lent = this.#lent;
+    if (lent !== null || buffers === null || length + to - from < directSendBytes) {
+      bytes.copy(lent ?? arena.lend(length + to - from)!, length, from, to);
+      this.send(length + to - from);
+      return;
+    }
+    const isFree = this.#isFree();
+    const at = arena.keep(length);
+    if (!isFree) {
+      this.#enqueueBoth(at, length, bytes, from, to);
+      return;
+    }
+    this.#begin(at, length);
+    this.#passed = bytes;
+    this.#passedFrom = from;
+    this.#passedTo = to;
+    const id = this.#slot.idOf(operation.send);
+    if (length === 0) ring.send(fd, buffers, from, to - from, id, generation);
+    else ring.sendTwo(fd, arena, at, length, buffers, from, to - from, id, generation);
+    ring.submit();
+    if (ring.queued > 0) {
+      // The kernel has not even looked at it, and must not do so later.
+      ring.takeBack();
+      this.#forget();
+      this.#enqueueBoth(at, length, bytes, from, to);
+    }
+    thread.learn();
+    if (this.#isUnderWay) this.#keepPassed();
+    else this.#passed = none;
+  }
+
+  /** Tells by onFlushed when the kernel has taken everything; not before this returns. */
+  flush(): void {
+    this.#wantsFlush = true;
+    if (!this.#polling) this.#slot.thread.later(this.#events);
   }
 
   /** Drops what is queued; nothing will be begun. */
   stop(): void {
     this.#queue = null;
-    this.queuedBytes = 0;
+    this.#forget();
     if (this.#polling) this.#slot.cancel(operation.poll);
   }
 
@@ -85,75 +145,125 @@ export class Sender {
     this.#pump();
   }
 
-  onCompletion(result: number): void {
-    const { arena, check } = this.#slot.thread;
-    const at = this.#sendAt;
-    const length = this.#sendLength;
+  /** The kernel has not taken all of the last send, but `result` bytes, or none for that reason. */
+  onShort(result: number): void {
+    if (this.#slot.closing) return;
     const taken = Math.max(0, result);
-    const isOver = this.#slot.closing;
-    this.#sending = false;
-    if (!isOver) {
-      this.queuedBytes -= taken;
-      if (this.#sendsQueued) this.#queue!.drop(taken);
-      else if (taken < length) this.#requeue(arena.view(at), taken, length);
+    this.#forget();
+    if (result < 0 && result !== eagain && result !== eintr) {
+      this.#events.onSendFailed(result);
+      return;
     }
-    check?.sent(at, arena.view(at), length);
-    arena.release(at);
-    if (isOver) return;
-    if (result < 0 && result !== eagain && result !== eintr) this.#events.onSendFailed(result);
-    else if (taken < length) this.#awaitRoom();
-    else if (this.#queue !== null && this.#queue.bytes > 0) this.#pump();
-    else this.#onFlushed();
+    if (this.#sendsQueued) this.#queue!.drop(taken);
+    else this.#requeue(taken);
+    this.#sendsQueued = false;
+    this.#awaitRoom();
+  }
+
+  /** Handed to the kernel, or about to be, and not known to be taken. */
+  get #isUnderWay(): boolean {
+    return this.#epoch === this.#slot.thread.epoch;
+  }
+
+  /** Whether what is sent now follows directly on what the kernel has taken. */
+  #isFree(): boolean {
+    if (this.#queue !== null) return false;
+    if (!this.#isUnderWay) return true;
+    this.#slot.thread.settle();
+    return this.#queue === null && !this.#isUnderWay && !this.#slot.closing;
+  }
+
+  #begin(at: number, length: number): void {
+    const { thread } = this.#slot;
+    this.#epoch = thread.epoch;
+    this.#at = at;
+    this.#length = length;
+    this.#passedTo = this.#passedFrom;
+  }
+
+  /** The last send is not under way any more. */
+  #forget(): void {
+    this.#epoch = this.#slot.thread.epoch - 1;
+  }
+
+  #lendAfresh(bytes: number): Buffer | null {
+    const { thread } = this.#slot;
+    if (bytes > thread.arena.limitBytes) return null;
+    thread.settle();
+    return thread.arena.lend(bytes);
+  }
+
+  /** Sends what is queued, as far as the kernel takes it. */
+  #pump(): void {
+    if (this.#queue === null && !this.#wantsFlush) return;
+    const { thread, fd, generation } = this.#slot;
+    while (!this.#polling && !this.#slot.closing) {
+      if (this.#isUnderWay) thread.settle();
+      if (this.#isUnderWay) {
+        thread.again(this.#events);
+        return;
+      }
+      if (this.#polling || this.#slot.closing) return;
+      const queue = this.#queue;
+      if (queue !== null && this.#sendsQueued) queue.drop(this.#length);
+      this.#sendsQueued = false;
+      if (queue === null || queue.bytes === 0) {
+        this.#onFlushed();
+        return;
+      }
+      const wanted = Math.min(queue.bytes, queuedSendBytes);
+      const memory = thread.arena.lend(wanted) ?? this.#lendAfresh(wanted);
+      if (memory === null) {
+        thread.again(this.#events);
+        return;
+      }
+      const length = queue.copyTo(memory, wanted);
+      const at = thread.arena.keep(length);
+      this.#begin(at, length);
+      this.#sendsQueued = true;
+      const { arena, ring } = thread;
+      ring.send(fd, arena, at, length, this.#slot.idOf(operation.send), generation);
+    }
   }
 
   #onFlushed(): void {
     this.#queue = null;
+    this.#wantsFlush = false;
     this.#events.onFlushed();
   }
 
-  #sendFrom(at: number, length: number, queued: boolean): void {
-    const { thread, fd, generation } = this.#slot;
-    const { ring, arena } = thread;
-    thread.check?.sends(at);
-    this.#sending = true;
-    this.#sendAt = at;
-    this.#sendLength = length;
-    this.#sendsQueued = queued;
-    const id = this.#slot.begin(operation.send);
-    ring.send(fd, arena, at, length, id, generation);
-    if (length < directSendBytes || queued) return;
-    ring.submit();
-    const result = ring.takeNewest(id, generation, takenId);
-    if (result === null) return;
-    this.#slot.operations--;
-    this.onCompletion(result);
-  }
-
-  /** Sends the first of what is queued, unless something is on its way. */
-  #pump(): void {
-    const queue = this.#queue;
-    if (queue === null || this.#sending || this.#polling || this.#slot.closing) return;
-    const { arena } = this.#slot.thread;
-    const wanted = Math.min(queue.bytes, queuedSendBytes);
-    const memory = arena.lend(wanted);
-    if (memory === null) {
-      this.#slot.thread.later(this.#events);
-      return;
-    }
-    const length = queue.copyTo(memory, wanted);
-    this.#sendFrom(arena.keep(length), length, true);
-  }
-
+  /** Behind everything that is queued. */
   #enqueue(bytes: Buffer, from: number, to: number): void {
-    (this.#queue ??= new SendQueue()).push(bytes, from, to);
+    if (this.#slot.closing) return;
+    if (this.#queue === null) {
+      this.#queue = new SendQueue();
+      this.#slot.thread.later(this.#events);
+    }
+    this.#queue.push(bytes, from, to);
   }
 
-  /** What the kernel left of a send goes before what was queued behind it. */
-  #requeue(bytes: Buffer, from: number, to: number): void {
+  #enqueueBoth(at: number, length: number, bytes: Buffer, from: number, to: number): void {
+    if (length > 0) this.#enqueue(this.#slot.thread.arena.view(at), 0, length);
+    this.#enqueue(bytes, from, to);
+  }
+
+  /** What the kernel left of the last send goes before what was queued behind it. */
+  #requeue(taken: number): void {
     const behind = this.#queue;
-    this.#queue = new SendQueue();
-    this.#queue.push(bytes, from, to);
-    if (behind !== null) this.#queue.append(behind);
+    const queue = new SendQueue();
+    if (taken < this.#length) queue.push(this.#slot.thread.arena.view(this.#at), taken, this.#length);
+    const from = this.#passedFrom + Math.max(0, taken - this.#length);
+    if (from < this.#passedTo) queue.push(this.#passed, from, this.#passedTo);
+    if (behind !== null) queue.append(behind);
+    this.#passed = none;
+    this.#queue = queue;
+  }
+
+  /** The outcome is not known at once, and the memory belongs to others from now on. */
+  #keepPassed(): void {
+    this.#passed = Buffer.from(this.#passed.subarray(this.#passedFrom, this.#passedTo));
+    this.#passedTo -= this.#passedFrom;
+    this.#passedFrom = 0;
   }
 
   #awaitRoom(): void {

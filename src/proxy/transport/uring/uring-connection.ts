@@ -108,9 +108,13 @@ export class UringConnection implements Connection, ReceiverEvents, SenderEvents
   send(length: number): boolean {
     if (length === 0 || !this.#connected || this.#ending || this.#leaving || this.#slot.closing) return true;
     this.#sender.send(length);
-    if (this.#sender.queuedBytes < highWaterBytes) return true;
-    this.#needsDrain = true;
-    return false;
+    return this.#mayGoOn();
+  }
+
+  sendWith(length: number, bytes: Buffer, from: number, to: number): boolean {
+    if (!this.#connected || this.#ending || this.#leaving || this.#slot.closing) return true;
+    this.#sender.sendWith(length, bytes, from, to);
+    return this.#mayGoOn();
   }
 
   pause(): void {
@@ -129,15 +133,20 @@ export class UringConnection implements Connection, ReceiverEvents, SenderEvents
     }
     this.#ending = true;
     if (this.#sender.queuedBytes === 0) this.#endWriting();
+    else this.#sender.flush();
   }
 
   close(): void {
     if (this.#leaving || this.#slot.closing) return;
     this.#leaving = true;
     this.#receiver.dropHeld();
-    if (!this.#connected || this.#sender.queuedBytes === 0) this.#startClosing(false);
+    if (!this.#connected || this.#sender.queuedBytes === 0) {
+      this.#startClosing(false);
+      return;
+    }
+    this.#sender.flush();
     // What the peer still sends has to be read, or its window hides what becomes of it.
-    else this.#receiver.resume();
+    this.#receiver.resume();
   }
 
   destroy(reset: boolean): void {
@@ -145,9 +154,12 @@ export class UringConnection implements Connection, ReceiverEvents, SenderEvents
   }
 
   onCompletion(kind: number, result: number, hasMore: boolean, buffer: number): void {
+    if (kind === operation.send) {
+      this.#sender.onShort(result);
+      return;
+    }
     if (!hasMore) this.#slot.operations--;
     if (kind === operation.receive) this.#receiver.onCompletion(result, hasMore, buffer);
-    else if (kind === operation.send) this.#sender.onCompletion(result);
     else if (kind === operation.connect) this.#onConnected(result);
     else if (kind === operation.poll) this.#sender.onWritable();
     if (this.#slot.closing && this.#slot.operations === 0) this.#slot.thread.later(this);
@@ -187,6 +199,13 @@ export class UringConnection implements Connection, ReceiverEvents, SenderEvents
 
   onSendFailed(errno: number): void {
     this.#fail(errno, "write");
+  }
+
+  #mayGoOn(): boolean {
+    if (this.#sender.queuedBytes < highWaterBytes) return true;
+    this.#needsDrain = true;
+    this.#sender.flush();
+    return false;
   }
 
   #knownLocal(): SocketAddress {

@@ -4,6 +4,8 @@
 // own descriptor is polled through it, and the loop's next timer bounds the wait. So no callback from native code is
 // needed, promises and ticks run after each turn as after any other callback, and a thread can be ended while it waits.
 
+import type { Buffer } from "node:buffer";
+
 import {
   EventLoop,
   FileLedger,
@@ -20,7 +22,7 @@ import type { UringDeps, UringOptions } from "./uring-options.ts";
 
 const entryCount = 1_024;
 const completionCount = 4_096;
-const arenaBlocks = 32;
+const arenaBytes = 1024 * 1024;
 /** For messages that come whole: they are received as they come. Many are filled at once. */
 const smallBufferBytes = 16 * 1024;
 const firstSmallBuffers = 64;
@@ -45,8 +47,9 @@ const operationMask = (1 << operationBits) - 1;
 
 /** Slot 0 is the thread's own. */
 const loopPollId = 0;
-export const takenId = 1;
-const stayId = 2;
+/** Of completions that were worked off already. */
+const takenId = 1;
+const stayId = 3;
 /**
  * What Node does between two turns of its loop, promises and ticks above all, may wait so long once something has
  * happened here. Nothing on the way of a request needs it.
@@ -71,6 +74,8 @@ export class UringThread {
   readonly check: OwnershipCheck | null;
   readonly ledger: FileLedger | null;
   batch = 0;
+  /** Grows when it is known what became of everything that was sent. */
+  epoch = 0;
   /** Batches in which the kernel had no small buffer to receive into, and receives that found no bulk buffer. */
   smallShortages = 0;
   bulkShortages = 0;
@@ -81,6 +86,7 @@ export class UringThread {
   /** Asked for by owners; two lists that take turns. */
   #later: SlotOwner[] = [];
   #laterNow: SlotOwner[] = [];
+  #nextTurn: SlotOwner[] = [];
   #active = 0;
   /** The next turn. */
   #next: NodeJS.Immediate | null = null;
@@ -105,7 +111,7 @@ export class UringThread {
       const firstSmall = Math.min(firstSmallBuffers, smallBuffers);
       this.small = new ReceiveBuffers(libc, this.ring, 1, smallBufferBytes, smallBuffers, firstSmall);
       this.bulk = new ReceiveBuffers(libc, this.ring, 2, bulkBufferBytes, bulkBuffers, bulkBuffers);
-      this.arena = new SendArena(libc, arenaBlocks);
+      this.arena = new SendArena(libc, arenaBytes);
     } catch (error) {
       this.ring.dispose();
       throw error;
@@ -153,6 +159,43 @@ export class UringThread {
     this.#schedule();
   }
 
+  /** `owner.afterBatch` is called after the next batch: it can do nothing now. */
+  again(owner: SlotOwner): void {
+    this.#nextTurn.push(owner);
+    this.#schedule();
+  }
+
+  /**
+   * Hands in what is queued. What became of everything that was sent is known then, unless the kernel cannot take or
+   * tell all of it for the moment.
+   */
+  settle(): void {
+    this.ring.submit();
+    this.learn();
+  }
+
+  /** After entries were handed in: sends complete by that, and those that failed are told of. */
+  learn(): void {
+    const { ring } = this;
+    const isAllIn = ring.queued === 0;
+    while (ring.takeEarly(operation.send, operationMask, takenId)) {
+      const slot = ring.id >>> operationBits;
+      const owner = this.#owners[slot];
+      this.check?.completion(owner, this.#generations[slot], ring.generation);
+      if (this.#generations[slot] === ring.generation) owner?.onCompletion(operation.send, ring.result, false, -1);
+    }
+    if (!isAllIn || ring.overflowing) return;
+    this.epoch = (this.epoch + 1) | 0;
+    this.check?.sent(this.arena.used);
+    this.arena.reset();
+  }
+
+  /** The buffers that `bytes` are the memory of, if they are. */
+  receivedInto(bytes: Buffer): ReceiveBuffers | null {
+    if (bytes === this.bulk.bytes) return this.bulk;
+    return bytes === this.small.bytes ? this.small : null;
+  }
+
   /** A buffer that was received into has been read. */
   giveBack(buffers: ReceiveBuffers, buffer: number): void {
     this.check?.gives(buffers, buffer);
@@ -184,7 +227,7 @@ export class UringThread {
   async close(): Promise<void> {
     this.#atRest = Promise.withResolvers<void>();
     if (this.#active > 0) await this.#atRest.promise;
-    this.check?.atRest(this.arena.kept);
+    this.check?.atRest();
     this.#disposed = true;
     this.ledger?.remove(this.ring.fd);
     this.ring.dispose();
@@ -225,7 +268,8 @@ export class UringThread {
       ring.timeout(stayUs, stayId, 0);
     }
     while (this.#staying && this.#mayStay()) {
-      const isBusy = this.#later.length > 0 || this.#bulkQueue.length > 0 || ring.overflowing;
+      const isBusy =
+        this.#later.length > 0 || this.#nextTurn.length > 0 || this.#bulkQueue.length > 0 || ring.overflowing;
       ring.wait(isBusy ? 0 : -1);
       this.#work();
     }
@@ -240,6 +284,7 @@ export class UringThread {
   #timeoutMs(): number {
     if (
       this.#later.length > 0 ||
+      this.#nextTurn.length > 0 ||
       this.#bulkQueue.length > 0 ||
       this.#active === 0 ||
       this.ring.ready > 0 ||
@@ -259,6 +304,8 @@ export class UringThread {
     this.batch++;
     const { ring } = this;
     this.#completions = ring.ready;
+    this.learn();
+    if (this.#nextTurn.length > 0) this.#later.push(...this.#nextTurn.splice(0));
     try {
       while (ring.next()) this.#complete();
     } finally {
