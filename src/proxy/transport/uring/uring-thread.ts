@@ -55,7 +55,8 @@ const stayId = 3;
  * happened here. Nothing on the way of a request needs it.
  */
 const stayUs = 500;
-const manyCompletions = 12;
+const fewCompletions = 6;
+const manyCompletions = 16;
 
 /** What owns a slot: operations are submitted for it, and it lives until the last of them has completed. */
 export interface SlotOwner {
@@ -259,7 +260,7 @@ export class UringThread {
     }
   }
 
-  /** Goes on without the event loop for a little while: its turn costs about as much as a request with few of them. */
+  /** Goes on without the event loop for a little while: its turn costs about as much as a request. */
   #stay(): void {
     const { ring } = this;
     if (!this.#mayStay()) return;
@@ -275,9 +276,11 @@ export class UringThread {
     }
   }
 
-  /** With many completions at a time the loop's turn is cheap, and by its end there are even more. */
+  /** Between few and many the turn is worth its time: more arrives meanwhile, and is handled at once. */
   #mayStay(): boolean {
-    return this.#active > 0 && this.#loopPolled && this.#completions < manyCompletions;
+    const completions = this.#completions;
+    const pays = completions < fewCompletions || completions >= manyCompletions;
+    return pays && this.#active > 0 && this.#loopPolled;
   }
 
   /** How long to wait: until the loop's next timer, and not at all when there is something to do here or there. */
