@@ -96,7 +96,7 @@ http {
   server {
     listen 127.0.0.1:${port} backlog=4096;
     location / {
-      # As much as naru keeps of a body: a read of 64 KiB and as much not yet taken by the client, none of it on disk.
+      # As much as naru keeps of a body: a read of 128 KiB and 64 KiB not yet taken by the client, none of it on disk.
       proxy_buffering on;
       proxy_buffer_size 64k;
       proxy_buffers 2 64k;

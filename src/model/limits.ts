@@ -171,7 +171,7 @@ export const limitTable = {
     max: 67_108_864,
     zero: "",
     meaning:
-      "What a client sent ahead of its upstream, or behind the request in progress; one read of 64 KiB may go beyond",
+      "What a client sent ahead of its upstream, or behind the request in progress; one read of 128 KiB may go beyond",
     hit: "the client is not read from until what is held can be used",
     source: "naru: one read; Envoy, per connection buffer: 1 MiB",
   },

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The transport over node:net. Reads land in one buffer shared by every connection of the thread, because they are
-// consumed during the callback; writes are assembled in one lent buffer, which is given up only when the kernel did
-// not take all of it at once.
+// consumed during the callback; writes are gathered over a turn of the event loop (turn-writes.ts).
 
 import { Buffer } from "node:buffer";
 import { createServer, Socket, type Server } from "node:net";
 
 import { systemClock, type Clock } from "../../core/index.ts";
-import { eventBatch } from "./event-batch.ts";
 import { threadSample } from "./thread-sample.ts";
 import type {
   Connection,
@@ -17,9 +15,10 @@ import type {
   Transport,
   TransportListener,
 } from "./transport.ts";
+import { defaultBusyEvents, TurnWrites, type Writer } from "./turn-writes.ts";
 
-const readBufferBytes = 64 * 1024;
-const writeBufferBytes = 64 * 1024;
+/** A head and 64 KiB of body by one read; as much again is written from, and both fit into a core's cache. */
+const readBufferBytes = 128 * 1024;
 /** Queued bytes above which `send` asks the sender to wait. Equal to the sockets' own mark, so that drain fires. */
 const highWaterBytes = 64 * 1024;
 /** Turns of the event loop after which a listener closes although clients keep coming. */
@@ -37,12 +36,12 @@ const socketOptions = {
   keepAliveInitialDelay: 60_000,
 } as const;
 
-/** Works everywhere Node does; plain TCP over IPv4 and IPv6, and Unix sockets. */
-export function createNodeTransport(clock: Clock = systemClock): Transport {
-  const memory = new SharedMemory();
+/** Works everywhere Node does; plain TCP over IPv4 and IPv6, and Unix sockets. `busyEvents`: see TurnWrites. */
+export function createNodeTransport(clock: Clock = systemClock, busyEvents: number = defaultBusyEvents): Transport {
+  const memory = new SharedMemory(busyEvents);
   return {
     name: "node",
-    batch: eventBatch,
+    batch: () => memory.writes.batch(),
     listen: (options, accept) => listen(memory, clock, options, accept),
     connect(options, handler) {
       const connection = new NodeConnection(memory, null, handler);
@@ -54,24 +53,14 @@ export function createNodeTransport(clock: Clock = systemClock): Transport {
   };
 }
 
-/** The two buffers of a thread, and who uses them. */
+/** What the connections of a thread read into and write from, and how many they are. */
 class SharedMemory {
   readonly readBuffer: Buffer = Buffer.allocUnsafeSlow(readBufferBytes);
-  #writeBuffer: Buffer = Buffer.allocUnsafeSlow(writeBufferBytes);
+  readonly writes: TurnWrites;
   readonly users: Users = new Users();
 
-  reserve(bytes: number): Buffer {
-    if (bytes > this.#writeBuffer.length) this.#writeBuffer = Buffer.allocUnsafeSlow(bytes);
-    return this.#writeBuffer;
-  }
-
-  /** The reserved memory, first `length` bytes; `giveUp` must follow when the kernel still needs it. */
-  written(length: number): Buffer {
-    return this.#writeBuffer.subarray(0, length);
-  }
-
-  giveUp(): void {
-    this.#writeBuffer = Buffer.allocUnsafeSlow(writeBufferBytes);
+  constructor(busyEvents: number) {
+    this.writes = new TurnWrites(busyEvents);
   }
 }
 
@@ -97,7 +86,7 @@ class Users {
   }
 }
 
-class NodeConnection implements Connection {
+class NodeConnection implements Connection, Writer {
   readonly #memory: SharedMemory;
   /** Who else was accepted by its listener; null when it is outgoing. */
   readonly #siblings: Users | null;
@@ -105,6 +94,10 @@ class NodeConnection implements Connection {
   #socket: Socket | null = null;
   #connected = false;
   #paused = false;
+  /** Sent, but not yet written to the socket. */
+  #postedBytes = 0;
+  /** `send` returned false and onDrain is still to come. */
+  #blocked = false;
   /** `end` was called: nothing more is sent. */
   #ended = false;
   /** `close` or `destroy` was called: the handler hears of nothing but the close. */
@@ -123,7 +116,7 @@ class NodeConnection implements Connection {
   }
 
   get queuedBytes(): number {
-    return this.#closed ? 0 : (this.#socket?.writableLength ?? 0);
+    return this.#closed ? 0 : this.#postedBytes + (this.#socket?.writableLength ?? 0);
   }
 
   open({ host, port }: ConnectOptions): void {
@@ -169,23 +162,28 @@ class NodeConnection implements Connection {
   }
 
   reserve(bytes: number): Buffer {
-    return this.#memory.reserve(bytes);
+    return this.#memory.writes.reserve(bytes);
   }
 
   send(length: number): boolean {
     const socket = this.#socket;
     if (socket === null || !this.#connected || this.#ended || this.#leaving || this.#closed) return true;
-    if (length === 0) return !socket.writableNeedDrain;
-    socket.write(this.#memory.written(length));
-    const queued = socket.writableLength;
-    if (queued === 0) return true;
-    this.#memory.giveUp();
-    return queued < highWaterBytes;
+    if (length > 0 && this.#memory.writes.post(this, length)) this.#postedBytes += length;
+    this.#blocked = socket.writableNeedDrain;
+    return !this.#blocked;
+  }
+
+  write(bytes: Buffer): boolean {
+    this.#postedBytes = 0;
+    if (this.#leaving || this.#closed) return true;
+    const socket = this.#socket!;
+    socket.write(bytes);
+    return socket.writableLength === 0;
   }
 
   sendWith(length: number, bytes: Buffer, from: number, to: number): boolean {
     const whole = length + to - from;
-    bytes.copy(this.#memory.written(whole), length, from, to);
+    bytes.copy(this.#memory.writes.lent, length, from, to);
     return this.send(whole);
   }
 
@@ -206,6 +204,7 @@ class NodeConnection implements Connection {
       return;
     }
     if (this.#ended || this.#leaving || this.#closed) return;
+    this.#writePosted();
     this.#ended = true;
     this.#afterFlush((socket) => {
       if (!this.#leaving) socket.end();
@@ -218,6 +217,7 @@ class NodeConnection implements Connection {
       this.destroy(false);
       return;
     }
+    this.#writePosted();
     this.#leaving = true;
     this.#afterFlush((socket) => socket.destroy());
   }
@@ -230,6 +230,10 @@ class NodeConnection implements Connection {
     // libuv cannot reset what it is about to shut down. The flush is over by then, so this takes one turn.
     else if (socket.writableEnded && !socket.writableFinished) socket.once("finish", () => this.#reset(socket));
     else this.#reset(socket);
+  }
+
+  #writePosted(): void {
+    if (this.#postedBytes > 0) this.#memory.writes.flush();
   }
 
   /**
@@ -262,7 +266,9 @@ class NodeConnection implements Connection {
     this.#memory.users.enter();
     this.#siblings?.enter();
     socket.on("drain", () => {
-      if (!this.#ended && !this.#leaving) this.#handler?.onDrain();
+      if (!this.#blocked || this.#ended || this.#leaving) return;
+      this.#blocked = false;
+      this.#handler?.onDrain();
     });
     socket.on("end", () => {
       if (!this.#leaving) this.#handler?.onEnd();

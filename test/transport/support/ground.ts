@@ -24,7 +24,7 @@ export type Reactions = Partial<Readonly<Record<Event, (tap: Tap) => void>>>;
 /** Registers the test once for each transport there is. */
 export function contract(title: string, body: (ground: Ground, t: TestContext) => Promise<void>): void {
   for (const kind of transportKinds) {
-    test(`${kind.name}: ${title}`, async (t) => {
+    test(`${kind.title}: ${title}`, async (t) => {
       if (!requireTransport(t, kind)) return;
       const ground = new Ground(kind.create());
       try {
