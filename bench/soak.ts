@@ -14,6 +14,7 @@ import { buildNaru, naruCommand, scrape } from "./load/naru.ts";
 import { Origin } from "./load/origin.ts";
 import { Child, freePort, proxyCore } from "./load/processes.ts";
 import { Faults } from "./soak/faults.ts";
+import { openFiles, waitForLeftovers } from "./soak/leftovers.ts";
 import { Versions } from "./soak/versions.ts";
 
 const help = `Usage: node bench/soak.ts [options]
@@ -40,7 +41,6 @@ Examples:
   node bench/soak.ts --minutes 30 --faults --transport uring
 `;
 
-const settleMs = 10_000;
 /** naru collects what a change left behind 5 s after the last one, when nothing is in flight. */
 const restMs = 8_000;
 /** Compiled code, pools and label sets are more at the end than before the first request. */
@@ -81,6 +81,7 @@ async function main(): Promise<number> {
 
   await scrape(statsPort);
   const beforeKiB = naru.memory().anonKiB;
+  const filesBefore = openFiles(naru.pid);
   const load = owned.use(
     startLoad({
       port: () => port,
@@ -102,7 +103,7 @@ async function main(): Promise<number> {
   await faults[Symbol.asyncDispose]();
   const result = await load.stop();
   const [wrkOutcome] = await besideDone;
-  const left = await leftovers(statsPort);
+  const left = await waitForLeftovers(naru.pid, filesBefore, () => scrape(statsPort));
   await wait(restMs);
   const restedKiB = naru.memory().anonKiB;
   print("");
@@ -194,18 +195,6 @@ function judgeMemory(samples: readonly number[], beforeKiB: number, restedKiB: n
       `${Math.round(slope)} KiB per minute over the second half`,
   );
   return restedKiB > beforeKiB + maxRestedGrowthKiB ? ["memory is not given back"] : [];
-}
-
-/** Gauges of things in use that are not zero some seconds after the last client has gone. */
-async function leftovers(statsPort: number): Promise<readonly string[]> {
-  const gauges =
-    /^naru_(?:exchanges_active|downstream_connections_active|upstream_requests_(?:active|pending))\b.* [^0]\S*$/gm;
-  let left: readonly string[] = [];
-  for (const untilMs = performance.now() + settleMs; performance.now() < untilMs; await wait(200)) {
-    left = (await scrape(statsPort)).match(gauges) ?? [];
-    if (left.length === 0) break;
-  }
-  return left;
 }
 
 /** Least squares over samples that are `periodSeconds` apart. */

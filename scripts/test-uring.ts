@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 
 import { probeUring } from "../src/platform/index.ts";
 
-const suites = "test/{proxy,security,load,workers,cli}/**/*.test.ts";
+const suites = "test/{transport,proxy,security,load,workers,cli}/**/*.test.ts";
 const flags = ["--test-reporter=./scripts/test-reporter.ts", "--test-timeout=60000", "--test-concurrency=2"];
 
 const answer = probeUring();
@@ -16,5 +16,5 @@ if (answer.available) {
   const { status } = spawnSync(process.execPath, ["--test", ...flags, ...process.argv.slice(2), suites], options);
   process.exitCode = status ?? 1;
 } else {
-  process.stdout.write(`NOT RUN: the suites over io_uring, which this machine cannot run: ${answer.reason}\n`);
+  process.stdout.write(`\n!!! NOT RUN: the suites over io_uring, which this machine cannot run: ${answer.reason}\n\n`);
 }

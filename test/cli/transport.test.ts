@@ -11,6 +11,7 @@ import { exitCodes } from "../../src/cli/index.ts";
 import { systemClock } from "../../src/core/index.ts";
 import { chooseTransport, createTransport, type TransportOptions } from "../../src/roles/transport-choice.ts";
 import { createLogger } from "../../src/telemetry/index.ts";
+import { connectRaw } from "../support/raw-peer.ts";
 import { requireTransport } from "../support/requires.ts";
 import { transportKinds } from "../support/transport-under-test.ts";
 import { runNaru, startNaru } from "./support/run-naru.ts";
@@ -52,11 +53,26 @@ for (const kind of transportKinds) {
       assert.match(metrics, new RegExp(`^naru_transport_threads\\{transport="${kind.name}"\\} ${concurrency}$`, "m"));
       const limit = /^naru_uring_buffer_limit_bytes\{buffers="messages"\} (\d+)$/m.exec(metrics)?.[1];
       assert.equal(limit, kind.name === "uring" ? String(Number(concurrency) * 2 ** 19) : undefined, "of all threads");
+      if (concurrency === "2") await assertBothGetClients(Number(new URL(gateway!).port), stats!);
       naru.process.kill("SIGINT");
       const { code, stderr } = await naru.ended;
       assert.equal(code, 0, stderr);
     });
   }
+}
+
+/** The kernel spreads connections by their ports, so that of many no worker gets none. */
+async function assertBothGetClients(port: number, stats: string): Promise<void> {
+  await using clients = new AsyncDisposableStack();
+  for (let round = 0; round < 25; round++) {
+    for (let count = 0; count < 8; count++) clients.use(await connectRaw(port));
+    const metrics = await (await fetch(`${stats}stats/prometheus`)).text();
+    const active = metrics.matchAll(/^naru_worker_connections_active\{worker="\d"\} (\d+)$/gm);
+    const counts = Array.from(active, ([, value]) => Number(value));
+    assert.equal(counts.length, 2);
+    if (counts.every((each) => each > 0)) return;
+  }
+  assert.fail("one worker gets all connections");
 }
 
 test("auto never fails: without io_uring it is node, and so it is until io_uring is ready to be the default", () => {

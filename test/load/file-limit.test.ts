@@ -15,6 +15,7 @@ import { lostRequests, startLoad } from "../support/load.ts";
 import { LoadOrigin } from "../support/load-origin.ts";
 import { eventually } from "../support/proxy-under-test.ts";
 import { connectRaw, type RawPeer } from "../support/raw-peer.ts";
+import { transportOptions } from "../support/transport-under-test.ts";
 import { gatewayYaml, openGatewayFiles, routesYaml, serviceYaml, yamlFile } from "./support/gateway.ts";
 import { pause } from "./support/pause.ts";
 
@@ -30,7 +31,7 @@ async function startLimited(originPort: number, ...args: readonly string[]) {
   const routes = routesYaml(new Map([["/", [{ host: "app.example", weight: 100 }]]]));
   await files.replace("config.yaml", yamlFile(gatewayYaml([80]), routes, serviceYaml("app.example", [originPort])));
   const anyPorts = ["--listen", "80=127.0.0.1:0", "--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
-  const options = [...anyPorts, "--drain-delay-seconds", "0", ...args];
+  const options = [...anyPorts, "--drain-delay-seconds", "0", ...transportOptions, ...args];
   const command = [process.execPath, entry, "gateway", files.folder, ...options];
   const child = spawn("/bin/sh", ["-c", `ulimit -n ${fileLimit}; exec "$0" "$@"`, ...command], {
     stdio: ["ignore", "ignore", "pipe"],
@@ -91,6 +92,14 @@ async function ask(client: RawPeer): Promise<string> {
   return head;
 }
 
+/** Until naru has noticed that the crowd left: its places are taken until then. */
+async function untilGone(metrics: () => Promise<string>): Promise<void> {
+  for (let look = 0; look < 500; look++) {
+    if (/^naru_downstream_connections_active\{.*\} 1$/m.test(await metrics())) return;
+  }
+  assert.fail("those who left still count");
+}
+
 suite("file descriptors", { timeout: 25_000, concurrency: 2 }, () => {
   for (const threads of ["1", "2"]) {
     test(`clients are turned away before none is left, with ${threads} threads`, async () => {
@@ -110,6 +119,7 @@ suite("file descriptors", { timeout: 25_000, concurrency: 2 }, () => {
       assert.match(full, new RegExp(`^naru_limit_hits_total\\{limit="connections"\\} ${expected}$`, "m"));
       assert.match(full, /^naru_descriptor_shortages_total 0$/m);
       await crowd.leave();
+      await untilGone(() => naru.metrics());
       await using load = startLoad({ port: () => naru.port, connections: 8, requestsEach: 50 });
       assert.deepEqual(lostRequests(await load.finished()), {});
     });
@@ -129,6 +139,7 @@ suite("file descriptors", { timeout: 25_000, concurrency: 2 }, () => {
     assert.match(await ask(inside), /^HTTP\/1\.1 503 /, naru.log());
     assert.equal(naru.child.exitCode, null, naru.log());
     await crowd.leave();
+    await untilGone(() => naru.metrics());
     await using load = startLoad({ port: () => naru.port, connections: 8, requestsEach: 50 });
     assert.deepEqual(lostRequests(await load.finished()), {});
     const text = await naru.metrics();

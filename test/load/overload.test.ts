@@ -15,6 +15,7 @@ import { LoadOrigin } from "../support/load-origin.ts";
 import { get, ok } from "../support/messages.ts";
 import { eventually } from "../support/proxy-under-test.ts";
 import { connectRaw } from "../support/raw-peer.ts";
+import { transportOptions } from "../support/transport-under-test.ts";
 import { gatewayYaml, openGatewayFiles, routesYaml, serviceYaml, yamlFile } from "./support/gateway.ts";
 import { pause } from "./support/pause.ts";
 
@@ -37,7 +38,8 @@ async function startNaru(originPort: number) {
   await files.replace("config.yaml", yamlFile(gatewayYaml([80]), routes, service, oneConnection));
   const anyPorts = ["--listen", "80=127.0.0.1:0", "--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
   const limits = ["--concurrency", "1", "--limit", `memory=${budget}`];
-  const child = spawn(process.execPath, [entry, "gateway", files.folder, ...anyPorts, ...limits], {
+  const options = [...anyPorts, ...limits, ...transportOptions];
+  const child = spawn(process.execPath, [entry, "gateway", files.folder, ...options], {
     stdio: ["ignore", "ignore", "pipe"],
     signal: AbortSignal.timeout(50_000),
     killSignal: "SIGKILL",

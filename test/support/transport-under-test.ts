@@ -45,6 +45,9 @@ export const transportKinds: readonly TransportKind[] = [
 /** What every other suite runs over, and tests give to programs as `--transport`. */
 export const transportUnderTest: TransportKind = kindOf(process.env["NARU_TEST_TRANSPORT"]);
 
+/** Options of a program that serves, so that it does so on the transport under test. */
+export const transportOptions: readonly string[] = ["--transport", transportUnderTest.name];
+
 function createUring(): Transport {
   return createUringTransport({ clock: systemClock, ledger: null }, { ...defaultUringOptions, check: uringCheck });
 }

@@ -5,7 +5,7 @@ import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Readable } from "node:stream";
 
-import { transportUnderTest, uringCheck } from "../../support/transport-under-test.ts";
+import { transportOptions, uringCheck } from "../../support/transport-under-test.ts";
 
 const entry = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
 
@@ -70,10 +70,9 @@ export function startNaru(
 
 /** Of commands that serve, unless they are told already. */
 function transportArgs([command = "", ...rest]: readonly string[]): readonly string[] {
-  const { name } = transportUnderTest;
   const serves = ["gateway", "up", "demo"].includes(command);
-  if (name === "node" || !serves || rest.some((arg) => /^(?:--transport|--help$|-h$)/.test(arg))) return [];
-  return ["--transport", name];
+  if (!serves || rest.some((arg) => /^(?:--transport|--help$|-h$)/.test(arg))) return [];
+  return transportOptions;
 }
 
 /** Runs `naru ARGS` to its end. */

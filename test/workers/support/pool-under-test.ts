@@ -30,6 +30,8 @@ export interface PoolSetup {
   readonly start?: typeof startWorker;
   /** Other than the one under test. */
   readonly transport?: Transport["name"];
+  /** The transport was not asked for by name: a thread may go on without it. */
+  readonly auto?: boolean;
 }
 
 export class PoolUnderTest implements AsyncDisposable {
@@ -96,7 +98,7 @@ export class PoolUnderTest implements AsyncDisposable {
         accessLogFormat: "json",
         traceSamplingPercent: null,
         transport: {
-          wanted: setup.transport ?? transportUnderTest.name,
+          wanted: setup.auto === true ? "auto" : (setup.transport ?? transportUnderTest.name),
           name: setup.transport ?? transportUnderTest.name,
           reason: "under test",
           uringBufferBytes: 2 ** 20,
