@@ -11,8 +11,8 @@ type System = NonNullable<Parameters<typeof probeUring>[0]>;
 type Libc = Exclude<ReturnType<System["libc"]>, string>;
 
 const ringFd = 7;
-/** SINGLE_MMAP, NODROP, EXT_ARG. */
-const allFeatures = (1 << 0) | (1 << 1) | (1 << 8);
+/** SINGLE_MMAP, NODROP, EXT_ARG, CQE_SKIP. */
+const allFeatures = (1 << 0) | (1 << 1) | (1 << 8) | (1 << 11);
 
 interface Kernel {
   /** 0, or the error number of that call. */
