@@ -25,8 +25,8 @@ export interface StoreState {
 export interface Store {
   /**
    * Takes the whole present state: every file that could be read, in order, and the problems of the source. A file or
-   * directory with a FILE_UNREADABLE problem keeps its last good resources, and so does the part of a file that is not
-   * valid YAML. Single writer.
+   * directory with a FILE_UNREADABLE or FILE_EMPTY problem keeps its last good resources, and so does the part of a file
+   * that does not say which resource it is. Single writer.
    */
   update(files: ReadonlyMap<string, DecodeResult>, sourceProblems: readonly Problem[]): StoreUpdate;
   state(): StoreState;
@@ -75,7 +75,7 @@ class LastGoodStore implements Store {
     const rejected = new Set<Key>();
     const brokenPaths: string[] = [];
     for (const { code, position } of sourceProblems)
-      if (code === "FILE_UNREADABLE") brokenPaths.push(resolve(position.file));
+      if (code === "FILE_UNREADABLE" || code === "FILE_EMPTY") brokenPaths.push(resolve(position.file));
     for (const [path, result] of files) {
       for (const ref of result.rejected) rejected.add(formatRef(ref));
       if (!result.complete) brokenPaths.push(resolve(path));

@@ -27,7 +27,8 @@ export type Severity = "error" | "warning" | "info";
 /** Stable, documented in docs/problems.md; a test compares both ways. */
 export const problemCodes = {
   YAML_SYNTAX: "the file is not valid YAML or JSON",
-  FILE_UNREADABLE: "a file or directory cannot be read",
+  FILE_UNREADABLE: "a file or directory cannot be read; what it held stays in force",
+  FILE_EMPTY: "a file is empty, as one that is being saved or on a full disk is; what it held stays in force",
   NOT_A_RESOURCE: "a document has no apiVersion, kind or metadata.name",
   UNKNOWN_KIND: "this kind is not read by this version; its documents are ignored",
   API_VERSION: "this apiVersion of a known kind is not read",

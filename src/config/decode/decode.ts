@@ -2,7 +2,7 @@
 // Text of one file → resources and problems. All problems of all documents are reported together; a document with an
 // error costs only itself.
 
-import { formatRef, type Problem, type Resource, type ResourceRef } from "../../model/index.ts";
+import { formatRef, type Problem, type ProblemCode, type Resource, type ResourceRef } from "../../model/index.ts";
 import { metadata, type Header, type Kind } from "./kind.ts";
 import { findKind } from "./kinds.ts";
 import { dnsLabel, isDnsLabel, isDnsSubdomain } from "./names.ts";
@@ -17,7 +17,7 @@ export interface DecodeResult {
   readonly ignored: readonly IgnoredKind[];
   /** Documents that say which resource they are but have errors: their last good version stays in force. */
   readonly rejected: readonly ResourceRef[];
-  /** false when part of the text is not valid YAML, so documents may be missing from the result. */
+  /** false when part of the text is not valid YAML or names no resource, so documents may be missing from the result. */
   readonly complete: boolean;
   /** `firstOrder` for the next file. */
   readonly nextOrder: number;
@@ -120,13 +120,14 @@ class FileDecoder {
   #add(document: Place, inherited: TypeMeta): void {
     if (document.isNull) return;
     if (document.value.kind !== "map") {
-      document.error("NOT_A_RESOURCE", "this is not a resource; write apiVersion, kind and metadata.name");
+      this.#nameless(document, "NOT_A_RESOURCE", "this is not a resource; write apiVersion, kind and metadata.name");
       return;
     }
     const type = typeOf(document, inherited);
     if (type.apiVersion === "" || type.kind === "") {
       const missing = type.kind === "" ? "kind" : "apiVersion";
-      document.error(
+      this.#nameless(
+        document,
         "NOT_A_RESOURCE",
         `\`${missing}\` is missing, so this is not a resource; add it or remove the document`,
       );
@@ -147,12 +148,18 @@ class FileDecoder {
     const items = document.child("items");
     if (items === null) return true;
     if (items.value.kind !== "list") {
-      items.error("TYPE", "`items` must be a list of resources; start each with a dash");
+      this.#nameless(items, "TYPE", "`items` must be a list of resources; start each with a dash");
       return true;
     }
     const inherited = isMixed ? noType : { apiVersion, kind: itemKind };
     for (const [index, item] of items.value.items.entries()) this.#add(items.item(index, item), inherited);
     return true;
+  }
+
+  /** Something that does not say which resource it is: any that the file held until now. */
+  #nameless(place: Place, code: ProblemCode, message: string): void {
+    this.#complete = false;
+    place.error(code, message);
   }
 
   #ignore({ apiVersion, kind }: TypeMeta): void {
@@ -169,7 +176,11 @@ class FileDecoder {
     const document = place.within({ ...this.#fileScope, resource, namespace: resource?.namespace ?? defaultNamespace });
     if (resource === null) {
       const metadataPlace = document.child("metadata") ?? document;
-      metadataPlace.error("NOT_A_RESOURCE", "`metadata.name` is missing or not text; give the resource a name");
+      this.#nameless(
+        metadataPlace,
+        "NOT_A_RESOURCE",
+        "`metadata.name` is missing or not text; give the resource a name",
+      );
       return;
     }
     if (!kind.versions.includes(version)) {

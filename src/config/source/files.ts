@@ -12,8 +12,8 @@ import { DirectoryWatches } from "./directory-watches.ts";
 import { hasConfigName, listPaths, readText, type SourceFile } from "./read-paths.ts";
 
 /**
- * Everything there is, not what changed. Files that cannot be read are among the problems and not among the files. The
- * next call comes when the promise has settled.
+ * Everything there is, not what changed. Files whose content cannot be read are among the problems, and without text among
+ * the files: the order of files counts, and they keep their place in it. The next call comes when the promise has settled.
  */
 export type OnFiles = (files: readonly SourceFile[], problems: readonly Problem[]) => Promise<void>;
 
@@ -156,8 +156,9 @@ class WatchedFiles implements FileSource {
     const files: SourceFile[] = [];
     const problems = [...this.#problems];
     for (const [path, { content }] of this.#known) {
-      if ("bytes" in content) files.push({ path, text: zstdDecompressSync(content.bytes).toString() });
-      else problems.push(content);
+      const isRead = "bytes" in content;
+      files.push({ path, text: isRead ? zstdDecompressSync(content.bytes).toString() : "" });
+      if (!isRead) problems.push(content);
     }
     await this.#onChange(files, problems);
   }

@@ -2,6 +2,8 @@
 // Reads configuration files once: single files and directories with everything below them. What cannot be read is a
 // problem, never an exception.
 
+import { isUtf8 } from "node:buffer";
+import type { BigIntStats } from "node:fs";
 import { open, readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { messageOf, systemCodeOf } from "../../core/index.ts";
@@ -16,7 +18,7 @@ export interface SourceFile {
 export interface ReadResult {
   /** In the order of `paths`, those of a directory by name. */
   readonly files: readonly SourceFile[];
-  /** FILE_UNREADABLE; `position.file` is the path of the file or directory. */
+  /** FILE_UNREADABLE and FILE_EMPTY; `position.file` is the path of the file or directory. */
   readonly problems: readonly Problem[];
 }
 
@@ -40,6 +42,8 @@ export interface Listing {
 
 /** Larger files are refused: their syntax tree would take gigabytes. */
 export const maxFileBytes = 16 * 1024 * 1024;
+/** How often a file is read that changes meanwhile. */
+const readRounds = 3;
 /** Deeper directories are a mistake, `/` for example. */
 const maxDepth = 32;
 const extensions: readonly string[] = [".yaml", ".yml", ".json"];
@@ -97,8 +101,7 @@ class Walk implements Listing {
         await this.#visitDirectory(path, depth);
       } else if (depth === 0 || hasConfigName(path)) {
         if (!stats.isFile()) this.problems.push(unreadable(path, "this is neither a file nor a directory; name one"));
-        else
-          this.files.push({ path, stamp: `${stats.mtimeNs}:${stats.ctimeNs}:${stats.size}:${stats.dev}:${stats.ino}` });
+        else this.files.push({ path, stamp: stampOf(stats) });
       }
     } catch (error) {
       // Below a directory: removed since it was listed, and the next look will find it gone.
@@ -127,19 +130,36 @@ export function hasConfigName(path: string): boolean {
   return extensions.some((extension) => path.endsWith(extension));
 }
 
-/** The content as UTF-8 text without byte order mark, or why not. */
-export async function readText(path: string): Promise<string | Problem> {
+/**
+ * The content as UTF-8 text without byte order mark, as it was at one time, or why not. Never blank: who saves a file in
+ * place empties it first, and a full disk leaves it so.
+ */
+export async function readText(path: string, openFile: typeof open = open): Promise<string | Problem> {
   try {
-    await using file = await open(path);
-    const { size } = await file.stat();
-    if (size > maxFileBytes) return unreadable(path, tooLarge);
-    const bytes = await file.readFile();
-    if (bytes.length > maxFileBytes) return unreadable(path, tooLarge);
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    for (let round = 0; round < readRounds; round++) {
+      await using file = await openFile(path);
+      const before = await file.stat({ bigint: true });
+      if (before.size > maxFileBytes) return unreadable(path, tooLarge);
+      const bytes = await file.readFile();
+      if (bytes.length > maxFileBytes) return unreadable(path, tooLarge);
+      // As many bytes are read as the file has at first: of a new text, written meanwhile, that is a part.
+      const after = await file.stat({ bigint: true });
+      if (stampOf(before) === stampOf(after) && bytes.length >= after.size) return textOf(path, bytes);
+    }
+    return unreadable(path, "somebody writes to it whenever it is read; write another file and rename it to this name");
   } catch (error) {
-    if (error instanceof TypeError) return unreadable(path, "the file is not UTF-8 text; save it as UTF-8");
     return readProblem(path, error);
   }
+}
+
+function stampOf({ mtimeNs, ctimeNs, size, dev, ino }: BigIntStats): string {
+  return `${mtimeNs}:${ctimeNs}:${size}:${dev}:${ino}`;
+}
+
+function textOf(path: string, bytes: Buffer): string | Problem {
+  if (!isUtf8(bytes)) return unreadable(path, "the file is not UTF-8 text; save it as UTF-8");
+  const text = new TextDecoder().decode(bytes);
+  return text.trim() === "" ? emptyProblem(path) : text;
 }
 
 const tooLarge = `the file is larger than ${maxFileBytes / 1024 / 1024} MiB; split it`;
@@ -149,6 +169,12 @@ function readProblem(path: string, error: unknown): Problem {
   if (code === "ENOENT") return unreadable(path, "there is no such file or directory; check the path");
   if (code === "EACCES" || code === "EPERM") return unreadable(path, "permission to read it is missing; grant it");
   return unreadable(path, `it cannot be read (${code === "" ? messageOf(error) : code}); check the path`);
+}
+
+function emptyProblem(file: string): Problem {
+  const message =
+    "the file is empty, and what it may have held before stays in force; save it again, or remove it (or leave a comment in it) to drop that";
+  return { ...unreadable(file, message), code: "FILE_EMPTY", severity: "warning" };
 }
 
 function unreadable(file: string, message: string): Problem {

@@ -307,6 +307,28 @@ spec: {addresses: [10.0.0.0/24]}`;
   });
 });
 
+describe("config loop: a file that is emptied", () => {
+  it("changes nothing, the order of files included", () => {
+    const { put, take, problems, clock } = start();
+    const other = gatewayYaml.split("---")[1]!.replace("name: web", "name: other").replace("/app", "/other");
+    put({ "a.yaml": other, "b.yaml": gatewayYaml });
+    take();
+    const position = { file: "a.yaml", line: 1, column: 1 };
+    const empty: Problem = {
+      code: "FILE_EMPTY",
+      severity: "warning",
+      position,
+      resource: null,
+      path: "",
+      message: "empty",
+    };
+    put({ "a.yaml": "", "b.yaml": gatewayYaml }, [empty]);
+    clock.advance(100);
+    assert.deepEqual(take(), ["problems"]);
+    assert.deepEqual(problems.at(-1)?.[0], empty);
+  });
+});
+
 describe("config loop: when it builds", () => {
   const version = (number: number): Record<string, string> => ({
     "a.yaml": gatewayYaml.replace("/app", `/v${number}`),

@@ -2,11 +2,12 @@
 // Files and directories, read and watched for real; every wait ends with a call of onChange.
 
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { createFileSource, readPaths, type FileSource, type SourceFile } from "../../../../src/config/source/index.ts";
+import { readText } from "../../../../src/config/source/read-paths.ts";
 import type { Problem } from "../../../../src/model/index.ts";
 import { createLogger } from "../../../../src/telemetry/index.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
@@ -81,6 +82,55 @@ describe("readPaths", () => {
       "b.yaml: error FILE_UNREADABLE the file is not UTF-8 text",
       "c.yaml: error FILE_UNREADABLE the file is larger than 16 MiB",
     ]);
+  });
+
+  it("does not read an empty file, and says what becomes of what it held", async () => {
+    await write("a.yaml", "");
+    await write("b.yaml", "\n \n");
+    await write("c.yaml", "# nothing\n");
+    const { files, problems } = await readPaths([folder]);
+    assert.deepEqual(listing(files), ["c.yaml=# nothing\n"]);
+    assert.deepEqual(
+      problems.map(({ code, severity, position }) => [code, severity, position.file]),
+      [
+        ["FILE_EMPTY", "warning", at("a.yaml")],
+        ["FILE_EMPTY", "warning", at("b.yaml")],
+      ],
+    );
+    assert.match(problems[0]!.message, /stays in force.*remove it/);
+  });
+
+  /** Opens files that change, from one of the given texts to the next, whenever the size is known and nothing is read yet. */
+  function changing(...texts: readonly string[]): typeof open {
+    const left = [...texts];
+    return async (path) => {
+      const file = await open(path);
+      const read = file.readFile.bind(file);
+      const { size } = await file.stat();
+      file.readFile = (async () => {
+        const next = left.shift();
+        if (next === undefined) return await read();
+        await writeFile(path, next);
+        return Buffer.from(next).subarray(0, size);
+      }) as unknown as typeof file.readFile;
+      return file;
+    };
+  }
+
+  it("reads a file again that is overwritten while it is read", async () => {
+    for (const text of ["kind: [", "kind: Gateway and much more than before", "", "kind: Gate"]) {
+      await write("a.yaml", "kind: Gate");
+      const now = `${text}\nall of it`;
+      assert.equal(await readText(at("a.yaml"), changing(text, now)), now);
+    }
+  });
+
+  it("takes no part of a file for the whole when it never stops changing", async () => {
+    await write("a.yaml", "0");
+    const problem = await readText(at("a.yaml"), changing("10", "200", "3000", "40000"));
+    assert.ok(typeof problem !== "string");
+    assert.equal(problem.code, "FILE_UNREADABLE");
+    assert.match(problem.message, /writes to it .* rename it/);
   });
 
   it("reads each directory once, also when links lead in a circle", async () => {
@@ -242,6 +292,20 @@ describe("file source", { timeout: 20_000 }, () => {
     await source.until("a.yaml=1", "b.yaml=1");
     const shown = source.changes.map(({ files }) => files.join());
     assert.equal(new Set(shown).size, shown.length, "the same state was reported twice");
+  });
+
+  it("reports a file that is emptied, without text and in its place, until it is written", async () => {
+    await write("a.yaml", "1");
+    await write("b.yaml", "1");
+    const source = await start(folder);
+    await write("a.yaml", "");
+    const { problems } = await source.until("a.yaml=", "b.yaml=1");
+    assert.deepEqual(
+      problems.map(({ code, position }) => [code, position.file]),
+      [["FILE_EMPTY", at("a.yaml")]],
+    );
+    await write("a.yaml", "2");
+    assert.deepEqual((await source.until("a.yaml=2", "b.yaml=1")).problems, []);
   });
 
   it("finds by polling what no event tells", async () => {

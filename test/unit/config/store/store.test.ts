@@ -94,6 +94,17 @@ describe("store", () => {
     assert.deepEqual(inForce(update(store, { "a.yaml": service("a", 81), "c.yaml": "" })), ["a:81"]);
   });
 
+  const nameless = ["apiV", "kind: Service\n", "apiVersion: v1\nkind: Service\nmetadata: {}\n", "foo: bar\n"];
+  for (const text of [...nameless, "{apiVersion: v1, kind: ServiceList, items: {}}"]) {
+    it(`keeps what a file has held while one of its documents does not say what it is: ${text.trim()}`, () => {
+      const store = createStore();
+      update(store, { "a.yaml": service("a", 80) + service("b", 80), "c.yaml": service("c", 80) });
+      const broken = update(store, { "a.yaml": service("a", 81) + text });
+      assert.deepEqual(inForce(broken).toSorted(), ["a:81", "b:80"]);
+      assert.deepEqual(inForce(update(store, { "a.yaml": service("a", 81) })), ["a:81"]);
+    });
+  }
+
   it("keeps what an unreadable file or directory has held", () => {
     const store = createStore();
     update(store, { "d/a.yaml": service("a", 80), "d/b.yaml": service("b", 80), "dd/c.yaml": service("c", 80) });
@@ -108,6 +119,19 @@ describe("store", () => {
       "dd is another directory",
     );
     assert.deepEqual(inForce(update(store, {})), []);
+  });
+
+  it("keeps what an empty file has held, until it is removed or holds something else", () => {
+    const store = createStore();
+    const empty: Problem = { ...unreadable("z.yaml"), code: "FILE_EMPTY", severity: "warning" };
+    update(store, { "b.yaml": service("b", 80), "z.yaml": service("z", 80) });
+    for (let round = 0; round < 2; round++) {
+      const { problems, ...rest } = update(store, { "b.yaml": service("b", 80), "z.yaml": "" }, [empty]);
+      assert.deepEqual([inForce({ problems, ...rest }), rest.changed, problems], [["b:80", "z:80"], false, [empty]]);
+    }
+    // Overwritten with what cannot be read: an empty file comes in between.
+    assert.deepEqual(inForce(update(store, { "z.yaml": "kind: [" })), ["z:80"]);
+    assert.deepEqual(inForce(update(store, { "z.yaml": "# nothing any more" })), []);
   });
 
   it("takes the first of two and reports the later one", () => {
