@@ -45,6 +45,7 @@ export function decideBgp(
   services: readonly AddressedService[],
   { bgp, peers }: Pick<AnnounceConfig, "bgp" | "peers">,
   node: NodeInfo,
+  withheld: ReadonlySet<string>,
 ): BgpDecision {
   const open = new Map<string, Map<string, OpenRoute>>();
   for (const { name, nodeSelectors } of peers) if (matchesAny(nodeSelectors, node.labels)) open.set(name, new Map());
@@ -54,8 +55,10 @@ export function decideBgp(
     if (ofPool === undefined) byPool.set(service.pool.name, (ofPool = advertisementsOf(bgp, service.pool, node)));
     const matching = select(service, ofPool, node);
     if (!Array.isArray(matching)) return { peers: [], reason: matching };
+    const addresses = service.addresses.filter((address) => !withheld.has(address));
+    if (addresses.length === 0) return { peers: [], reason: "notServed" };
     const reached = new Set<string>();
-    for (const advertisement of matching) addRoutes(service, advertisement, open, reached);
+    for (const advertisement of matching) addRoutes(addresses, advertisement, open, reached);
     return { peers: [...reached].toSorted(), reason: reached.size === 0 ? "noPeer" : null };
   });
   const routes = new Map(
@@ -119,7 +122,7 @@ function sharePeer(left: readonly string[], right: readonly string[]): boolean {
 }
 
 function addRoutes(
-  { addresses }: AddressedService,
+  addresses: readonly string[],
   { peers, aggregationLength, aggregationLengthV6, localPref, communities }: ResolvedBGPAdvertisement,
   open: ReadonlyMap<string, Map<string, OpenRoute>>,
   reached: Set<string>,

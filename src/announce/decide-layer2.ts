@@ -161,16 +161,20 @@ class Layer2Round {
       return "noLocalEndpoints";
     }
     if (!reach.hasInterface(allowance.interfaces)) return "noInterface";
-    let isCandidate = false;
+    let reason: Reason | null = "outsideSubnet";
     for (const address of addresses) {
       const contest = contestOf(contests, address);
       if (!this.#options.offSubnet && !reach.holds(contest.parsed, allowance.interfaces)) continue;
-      isCandidate = true;
+      if (member.withheld.has(address)) {
+        reason &&= "notServed";
+        continue;
+      }
+      reason = null;
       const holds = member.announced.has(address);
       const { score } = allowance;
       contest.candidates.set(info.name, { node: info.name, score, seasoned: member.seasoned, holds });
     }
-    return isCandidate ? null : "outsideSubnet";
+    return reason;
   }
 
   #poolAdvertisements(pool: IPAddressPool): readonly L2Advertisement[] {

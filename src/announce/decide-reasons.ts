@@ -14,6 +14,7 @@ export const reasons = {
   nodeNotReady: "this node is not ready",
   notMember: "this node is not among those who elect: it still listens, or another one has its name",
   noInterface: "this node has no interface that its advertisements name",
+  notServed: "this node cannot serve its address",
   outsideSubnet: "no interface of this node is in the subnet of the address",
   noPeer: "no BGPPeer is for this node and its advertisements",
   notOwner: "it is announced by another node",

@@ -20,6 +20,8 @@ export interface DecideInput {
   readonly members: readonly Member[];
   /** Layer 2: nodes without an address in the subnet may announce too, as in MetalLB. Must be alike on all nodes. */
   readonly offSubnet: boolean;
+  /** Addresses that this node cannot serve now, and so does not announce; `members` have it, too. */
+  readonly withheld: ReadonlySet<string>;
 }
 
 export interface Decision {
@@ -50,13 +52,13 @@ export interface ServiceDecision {
 
 /** `digests` makes later rounds cheaper; it changes nothing. */
 export function decide(input: DecideInput, digests: Digests = new Digests()): Decision {
-  const { config, me, members, offSubnet } = input;
+  const { config, me, members, offSubnet, withheld } = input;
   const nodeOf = nodesByName(input);
   const addressed = withAddresses(input);
   const services = [...addressed.values()];
   const layer2 = decideLayer2(services, { config, me, members, nodeOf, digests, offSubnet });
   digests.endRound();
-  const bgp = decideBgp(services, config, nodeOf(me));
+  const bgp = decideBgp(services, config, nodeOf(me), withheld);
   const indices = new Map(services.map(({ spec }, index) => [spec.key, index]));
   return {
     layer2: layer2.announcements,

@@ -324,7 +324,9 @@ class Server implements Serving {
 
   #applyRouting(placed: RoutingSnapshot): void {
     this.#placed = placed;
-    this.#applied = this.dataPlane.applyRouting(placed);
+    this.#applied = this.dataPlane
+      .applyRouting(placed)
+      .then(() => this.#addresses?.takeListeners(placed, this.dataPlane.listeners()));
     // `start` waits for the first; later ones have nobody else to tell.
     this.#applied.catch((error: unknown) => this.logger.error("applying routes failed", { error: messageOf(error) }));
   }

@@ -97,6 +97,42 @@ suite("naru gateway --announce", () => {
     assert.doesNotMatch(await node.host.ip("address show dev lo"), /10\.9\.0/);
   });
 
+  test("withholds an address whose port somebody else has, so that another node takes it, until the port is free", async (t) => {
+    const opened = await open(t, 2);
+    if (opened === null) return;
+    const { cluster, curl } = opened;
+    await cluster.configure(`${lanYaml}${gatewayService("gateway", "port: 81, targetPort: 80", "SingleStack")}`);
+    await launchGateways(cluster, "--probe", "off");
+    const owner = await ownerOf(cluster.nodes);
+    const heir = cluster.nodes.find((node) => node !== owner)!;
+    assert.equal(await ask(cluster.client, curl, vip, 81), owner.name);
+    const squatter = owner.host.start(process.execPath, "-e", squat);
+    await new Promise((resolve) => squatter.stdout.once("data", resolve));
+
+    // The address stays, and its only port is another one: that is to be had on the other node alone.
+    await cluster.configure(`${lanYaml}${gatewayService("gateway", "port: 80", "SingleStack")}`);
+    const answer = async (): Promise<string> => await ask(cluster.client, curl, vip);
+    assert.equal(await eventually(answer, (body) => body === heir.name), heir.name);
+    const { vips: shown, layer2 } = await owner.vips();
+    assert.deepEqual([shown[0]!.layer2?.node, layer2], [heir.name, []]);
+    assert.match(
+      shown[0]!.note ?? "",
+      /^10\.9\.0\.200 is not announced from here: cannot listen on 10\.9\.0\.200:80: .*EADDRINUSE/,
+    );
+
+    await heir.signal("SIGKILL");
+    await eventually(
+      async () => (await owner.vips()).vips[0]!.layer2,
+      (each) => each === null,
+    );
+    assert.equal(await answer(), "");
+    const stats = await owner.host.run(curl, "-s", "http://127.0.0.1:15090/stats/prometheus");
+    assert.doesNotMatch(stats, /^metallb_speaker_announced\{/m);
+    squatter.kill("SIGKILL");
+    assert.equal(await eventually(answer, (body) => body !== "", 20_000), owner.name);
+    assert.equal((await owner.vips()).vips[0]!.note, null);
+  });
+
   test("loses no request that is sent after the address has moved when it is asked to stop", async (t) => {
     const opened = await open(t, 2);
     if (opened === null) return;
@@ -166,6 +202,9 @@ suite("naru gateway --announce", () => {
     assert.match(raw[1], /^naru: --announce cannot .*: CAP_NET_RAW is missing\n/);
   });
 });
+
+/** Has port 80 of every address. */
+const squat = 'require("net").createServer((socket) => socket.destroy()).listen(80, () => console.log("up"))';
 
 const bgpYaml = `apiVersion: metallb.io/v1beta1
 kind: IPAddressPool

@@ -6,7 +6,14 @@ import { isDeepStrictEqual } from "node:util";
 import { messageOf, type Cancel, type Random } from "../../core/index.ts";
 import type { SampleSource } from "../../telemetry/port.ts";
 import { MembershipCounters } from "./counters.ts";
-import { cutIntoParts, encodeHeartbeat, fittingReach, labelsFit, readHeartbeat } from "./heartbeat.ts";
+import {
+  cutIntoParts,
+  encodeHeartbeat,
+  fittingReach,
+  labelsFit,
+  readHeartbeat,
+  type AddressLists,
+} from "./heartbeat.ts";
 import type { HeartbeatKeys } from "./keys.ts";
 import type { Member } from "./member.ts";
 import type { LocalFacts, Membership, MembershipDeps, MembershipOptions } from "./membership.ts";
@@ -16,6 +23,7 @@ import { SplitBrains, type SplitBrain } from "./split-brain.ts";
 
 /** Between two packets, so that a flock of changes is one. */
 const minGapMs = 20;
+const noAddresses: AddressLists = { announced: [], withheld: [] };
 const leaveCopies = 3;
 const maxFailures = 64;
 const leaveGapMs = 15;
@@ -34,8 +42,8 @@ export class HeartbeatMembership implements Membership {
   readonly #limit: SourceLimit;
   readonly #counters = new MembershipCounters();
   #keys: HeartbeatKeys;
-  #facts: LocalFacts = { ready: false, reach: null, announced: [] };
-  #parts: readonly (readonly string[])[] = [[]];
+  #facts: LocalFacts = { ready: false, reach: null, ...noAddresses };
+  #parts: readonly AddressLists[] = [noAddresses];
   #revision = 0;
   #nextPart = 0;
   #sequence = 0;
@@ -91,18 +99,20 @@ export class HeartbeatMembership implements Membership {
   members(): readonly Member[] {
     const others = this.#neighbours.members();
     if (this.#state !== "member" || this.#neighbours.isNameTaken) return others;
-    const { reach, announced } = this.#facts;
+    const { reach, announced, withheld } = this.#facts;
     const { node, labels } = this.#options;
-    const me = { node, labels, ready: this.#isReady, seasoned: this.#seasoned, reach, announced: new Set(announced) };
-    return [me, ...others];
+    const lists = { announced: new Set(announced), withheld: new Set(withheld) };
+    return [{ node, labels, ready: this.#isReady, seasoned: this.#seasoned, reach, ...lists }, ...others];
   }
 
   set(facts: LocalFacts): void {
     const reach = facts.reach === null ? null : fittingReach(facts.reach);
     const announced = [...new Set(facts.announced)].toSorted();
-    if (isDeepStrictEqual({ ...facts, reach, announced }, this.#facts)) return;
-    this.#facts = { ready: facts.ready, reach, announced };
-    this.#parts = cutIntoParts(announced, { ...this.#options, reach });
+    const withheld = [...new Set(facts.withheld)].toSorted();
+    const now = { ready: facts.ready, reach, announced, withheld };
+    if (isDeepStrictEqual(now, this.#facts)) return;
+    this.#facts = now;
+    this.#parts = cutIntoParts(now, { ...this.#options, reach });
     this.#revision++;
     this.#refresh();
     this.#splitBrains.update(this.members(), this.#deps.clock.nowMs());
@@ -219,12 +229,7 @@ export class HeartbeatMembership implements Membership {
         ready,
         readyMs: ready && this.#readySinceMs !== null ? nowMs - this.#readySinceMs : 0,
         reach: this.#facts.reach,
-        announced: {
-          revision: this.#revision,
-          part,
-          parts: this.#parts.length,
-          addresses: this.#parts[part] ?? [],
-        },
+        part: { revision: this.#revision, part, parts: this.#parts.length, ...(this.#parts[part] ?? noAddresses) },
       },
       this.#keys[0],
     );

@@ -5,7 +5,7 @@
 //   magic "naru" | version u8 | flags u8 | boot id u64 | sequence u32 | challenge u64 | ready for, ms u32
 //   | number u8, challenges heard u64... | node name | number u8, labels (name, value)...
 //   | number u8, interfaces (name, number u8, prefixes)...
-//   | revision u32 | part u8 | parts u8 | number u8, addresses... | HMAC 32 bytes
+//   | revision u32 | part u8 | parts u8 | number u8, addresses... | number u8, withheld addresses... | HMAC 32 bytes
 //
 // Names follow their length in one byte; a prefix is family u8, length u8 and the bytes it needs; an address family u8 and
 // its bytes. Numbers are big-endian.
@@ -34,9 +34,9 @@ const maxNodeName = 253;
 const maxInterfaceName = 15;
 
 const magic = 0x6e617275;
-const version = 1;
+const version = 2;
 const flag = { leaving: 1, ready: 2, reachKnown: 4 } as const;
-const fixedBytes = 4 + 1 + 1 + 8 + 4 + 8 + 4 + 1 + 1 + 1 + 1 + 4 + 1 + 1 + 1;
+const fixedBytes = 4 + 1 + 1 + 8 + 4 + 8 + 4 + 1 + 1 + 1 + 1 + 4 + 1 + 1 + 1 + 1;
 const hmacBytes = 32;
 
 export interface Heartbeat {
@@ -57,19 +57,25 @@ export interface Heartbeat {
   readonly readyMs: number;
   /** null = not known. */
   readonly reach: readonly Reach[] | null;
-  readonly announced: AnnouncedPart;
+  readonly part: AddressPart;
 }
 
-/** A part of the list of addresses that a node announces. */
-export interface AnnouncedPart {
-  /** Another number whenever the list or its division is another. */
+/** Of addresses, in canonical text. */
+export interface AddressLists {
+  /** That the node announces. */
+  readonly announced: readonly string[];
+  /** That it would not announce if it were elected. */
+  readonly withheld: readonly string[];
+}
+
+/** A part of the lists of a node. */
+export interface AddressPart extends AddressLists {
+  /** Another number whenever the lists or their division are others. */
   readonly revision: number;
   /** From 0 to `parts` - 1. */
   readonly part: number;
-  /** At most `maxParts`; an empty list has one, too. */
+  /** At most `maxParts`; empty lists have one, too. */
   readonly parts: number;
-  /** In canonical text. */
-  readonly addresses: readonly string[];
 }
 
 export type HeartbeatRejection = "malformed" | "version" | "unauthenticated";
@@ -95,16 +101,12 @@ export function encodeHeartbeat(beat: Heartbeat, key: KeyObject): Buffer {
     writer.text(value);
   }
   writeReach(writer, reach ?? []);
-  const { revision, part, parts, addresses } = beat.announced;
+  const { revision, part, parts, announced, withheld } = beat.part;
   writer.u32(revision);
   writer.u8(part);
   writer.u8(parts);
-  writer.u8(addresses.length);
-  for (const address of addresses) {
-    const { family, value } = ip.parse(address)!;
-    writer.u8(family);
-    writer.unsigned(value, family === 4 ? 4 : 16);
-  }
+  writeAddresses(writer, announced);
+  writeAddresses(writer, withheld);
   writer.bytes(sign(writer.written, key));
   return writer.written;
 }
@@ -147,28 +149,30 @@ export function fittingReach(reach: readonly Reach[]): readonly Reach[] {
   return fitting;
 }
 
-/** The addresses in as many lists as packets are needed; those that `maxParts` packets have no room for are left out. */
+/** The lists cut for as many packets as are needed; what `maxParts` packets have no room for is left out. */
 export function cutIntoParts(
-  addresses: readonly string[],
+  lists: AddressLists,
   { node, labels, reach }: Pick<Heartbeat, "node" | "labels" | "reach">,
-): readonly (readonly string[])[] {
+): readonly AddressLists[] {
   const reachBytes = (reach ?? []).reduce(
     (sum, { name, prefixes }) => sum + 2 + name.length + prefixes.reduce((all, each) => all + prefixBytes(each), 0),
     0,
   );
   const others = node.length + maxHeard * 8 + labelBytes(labels) + reachBytes;
   const room = maxHeartbeatBytes - fixedBytes - hmacBytes - others;
-  const parts: string[][] = [[]];
+  const parts = [{ announced: [] as string[], withheld: [] as string[] }];
   let left = room;
-  for (const address of addresses) {
-    const bytes = address.includes(":") ? 17 : 5;
-    if (bytes > left || parts.at(-1)!.length === 0xff) {
-      if (parts.length === maxParts) break;
-      parts.push([]);
-      left = room;
+  for (const list of ["withheld", "announced"] as const) {
+    for (const address of lists[list]) {
+      const bytes = address.includes(":") ? 17 : 5;
+      if (bytes > left || parts.at(-1)![list].length === 0xff) {
+        if (parts.length === maxParts) return parts;
+        parts.push({ announced: [], withheld: [] });
+        left = room;
+      }
+      parts.at(-1)![list].push(address);
+      left -= bytes;
     }
-    parts.at(-1)!.push(address);
-    left -= bytes;
   }
   return parts;
 }
@@ -195,7 +199,8 @@ function readSigned(reader: ByteReader): Heartbeat | null {
   const part = reader.u8();
   const parts = reader.u8();
   if (parts > maxParts || part >= parts) return null;
-  const addresses = readAddresses(reader);
+  const announced = readAddresses(reader);
+  const withheld = readAddresses(reader);
   if (!reader.isComplete) return null;
   const isReachKnown = (flags & flag.reachKnown) !== 0;
   if (!isReachKnown && reach.length > 0) return null;
@@ -210,7 +215,7 @@ function readSigned(reader: ByteReader): Heartbeat | null {
     ready: (flags & flag.ready) !== 0,
     readyMs,
     reach: isReachKnown ? reach : null,
-    announced: { revision, part, parts, addresses },
+    part: { revision, part, parts, announced, withheld },
   };
 }
 
@@ -266,6 +271,15 @@ function readPrefix(reader: ByteReader): string {
   // Bits beyond the length would make two texts of one prefix.
   if (!reader.failed && ip.prefixAround({ family, value }, length).first !== value) reader.fail();
   return reader.failed ? "" : `${ip.format({ family, value })}/${length}`;
+}
+
+function writeAddresses(writer: ByteWriter, addresses: readonly string[]): void {
+  writer.u8(addresses.length);
+  for (const address of addresses) {
+    const { family, value } = ip.parse(address)!;
+    writer.u8(family);
+    writer.unsigned(value, family === 4 ? 4 : 16);
+  }
 }
 
 function readAddresses(reader: ByteReader): readonly string[] {

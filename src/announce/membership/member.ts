@@ -23,4 +23,6 @@ export interface Member {
   readonly reach: readonly Reach[] | null;
   /** Addresses that it announces by layer 2, in canonical text. */
   readonly announced: ReadonlySet<string>;
+  /** Addresses that it would not announce if it were elected, in canonical text. */
+  readonly withheld: ReadonlySet<string>;
 }

@@ -54,6 +54,8 @@ export interface LocalFacts {
   readonly reach: readonly Reach[] | null;
   /** Addresses announced by layer 2, in canonical text. */
   readonly announced: readonly string[];
+  /** Addresses that we would not announce if we were elected, in canonical text. */
+  readonly withheld: readonly string[];
 }
 
 export interface Membership {

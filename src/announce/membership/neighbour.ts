@@ -4,7 +4,7 @@
 import { isDeepStrictEqual } from "node:util";
 
 import type { Labels } from "../../model/index.ts";
-import { AnnouncedList } from "./announced-list.ts";
+import { AddressList } from "./address-list.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { Member, Reach } from "./member.ts";
 
@@ -28,7 +28,8 @@ export class Neighbour {
   #readySinceMs = 0;
   #reach: readonly Reach[] | null = null;
   #labels: Labels = {};
-  readonly #announced = new AnnouncedList();
+  readonly #announced = new AddressList();
+  readonly #withheld = new AddressList();
 
   constructor({ node, bootId }: Heartbeat, nowMs: number) {
     this.node = node;
@@ -55,6 +56,7 @@ export class Neighbour {
       ready: this.#ready,
       reach: this.#reach,
       announced: this.#announced.addresses,
+      withheld: this.#withheld.addresses,
     };
   }
 
@@ -73,7 +75,9 @@ export class Neighbour {
     this.#takeReady(beat, nowMs);
     this.#reach = beat.reach;
     this.#labels = beat.labels;
-    return { challenge: isChallenged, facts: this.#announced.take(beat.announced) || isOther };
+    const isAnnouncing = this.#announced.take(beat.part, beat.part.announced);
+    const isWithholding = this.#withheld.take(beat.part, beat.part.withheld);
+    return { challenge: isChallenged, facts: isAnnouncing || isWithholding || isOther };
   }
 
   #takeReady({ ready, readyMs }: Heartbeat, nowMs: number): void {

@@ -23,8 +23,12 @@ export function poolSamples({ pools }: Allocations): readonly Sample[] {
   });
 }
 
-/** What this node announces; a sample for each service, protocol and address. */
-export function announcedSamples(node: string, { layer2, services }: Decision): readonly Sample[] {
+/** What this node announces, but for what it withholds; a sample for each service, protocol and address. */
+export function announcedSamples(
+  node: string,
+  { layer2, services }: Decision,
+  withheld: ReadonlyMap<string, string>,
+): readonly Sample[] {
   const announced = (service: string, protocol: string, ip: string): Sample => ({
     name: "metallb_speaker_announced",
     help: "1 for each address that this node announces",
@@ -37,7 +41,7 @@ export function announcedSamples(node: string, { layer2, services }: Decision): 
     ...services.flatMap(({ service, addresses, bgpPeers }) =>
       bgpPeers.length === 0 ? [] : addresses.map((ip) => announced(service, "bgp", ip)),
     ),
-  ];
+  ].filter(({ labels }) => !withheld.has(labels["ip"]!));
 }
 
 export interface ConfigCounts {

@@ -21,9 +21,13 @@ export function liveVips(announcer: Announcer, node: string): LiveVips {
       const { phase, foreign } = byAddress.get(address) ?? { phase: "announcing", foreign: null };
       return phase === "conflict" && foreign !== null ? [`${address} is in use by ${foreign.mac}`] : [];
     });
+    const unserved = addresses.flatMap((address) => {
+      const because = announcer.unserved.get(address);
+      return because === undefined ? [] : [`${address} is not announced from here: ${because}`];
+    });
     // That another node announces it is no news beside the name of that node.
-    const why = layer2Node === null && bgpPeers.length === 0 ? service.reason : null;
-    const notes = [...(allocation?.notes ?? []), ...conflicts, ...(why === null ? [] : [why])];
+    const why = layer2Node === null && bgpPeers.length === 0 && unserved.length === 0 ? service.reason : null;
+    const notes = [...(allocation?.notes ?? []), ...conflicts, ...unserved, ...(why === null ? [] : [why])];
     return {
       service: service.service,
       addresses,

@@ -49,6 +49,7 @@ export interface AnnouncerState {
 }
 
 const stopWithinMs = 2_000;
+const nothing: ReadonlyMap<string, string> = new Map();
 
 export class Announcer {
   readonly #deps: AnnouncerDeps;
@@ -209,6 +210,16 @@ export class Announcer {
     if (this.#network.isOpen) this.#group.setLinks(this.#network.links);
   }
 
+  /** What the holder can serve is other than it was. */
+  reconsider(): void {
+    this.#decideSoon();
+  }
+
+  /** Addresses that may be ours and are not announced, and why. */
+  get unserved(): ReadonlyMap<string, string> {
+    return this.#deps.holder?.unserved ?? nothing;
+  }
+
   /** Resolves once the decision is carried out, or a newer one is there. */
   async #decide(): Promise<void> {
     const announcing = this.#announcing;
@@ -217,15 +228,19 @@ export class Announcer {
     this.#tellOthers();
     const members = this.#group.members();
     const me = this.#options.node;
-    const input = { config, allocations: allocations.services, me, members, offSubnet: false };
+    const { unserved } = this;
+    const withheld = new Set(unserved.keys());
+    const input = { config, allocations: allocations.services, me, members, offSubnet: false, withheld };
     const decision = decide(input, this.#digests);
     this.#decision = decision;
     this.#rememberForeign(members);
-    const addresses = addressesOf(decision);
+    const addresses = addressesOf(decision).difference(withheld);
     // Whoever hears of an address may connect to it at once.
     const held = this.#deps.holder?.hold(addresses) ?? null;
     if (held !== null) await held;
     if (this.#decision !== decision || this.#readiness.state !== "LIVE") return;
+    // Some of them cannot be served, as it turns out: somebody else may have them.
+    if (this.unserved !== unserved) return await this.#decide();
     this.#carryOut(config, decision);
     this.#deps.holder?.keepOnly(addresses);
   }
@@ -243,7 +258,12 @@ export class Announcer {
   #tellOthers(): void {
     const announcing = this.#announcing;
     const reach = announcing === null ? null : this.#network.reach(announcing.config);
-    this.#group.set({ ready: this.#network.isOpen, reach, announced: this.#announced });
+    this.#group.set({
+      ready: this.#network.isOpen,
+      reach,
+      announced: this.#announced,
+      withheld: [...this.unserved.keys()],
+    });
   }
 
   /** Of addresses that are in use: who takes over from another node must not wait to see whether somebody answers. */
@@ -293,7 +313,7 @@ export class Announcer {
     return [
       ...configSamples(config),
       ...(announcing === null ? [] : poolSamples(announcing.allocations)),
-      ...(decision === null ? [] : announcedSamples(this.#options.node, decision)),
+      ...(decision === null ? [] : announcedSamples(this.#options.node, decision, this.unserved)),
       ...this.#network.samples(),
       ...this.#bgp.samples(),
       ...this.#group.samples(),

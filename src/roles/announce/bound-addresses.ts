@@ -13,6 +13,8 @@ const lifetimeSeconds = 5;
 const renewMs = 2_000;
 
 export class BoundAddresses implements AddressHolder {
+  /** Who serves there is not known here. */
+  readonly unserved: ReadonlyMap<string, string> = new Map();
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #lingers: boolean;

@@ -17,12 +17,12 @@ export function expectedVips(config: AnnounceConfig, allocations: Allocations): 
   const described = config.nodes.map(({ name }) => name);
   const nodes = described.length > 0 ? described : [anyNode];
   const members = nodes.map((node): Member => {
-    return { node, labels: {}, ready: true, seasoned: true, reach: null, announced: new Set() };
+    return { node, labels: {}, ready: true, seasoned: true, reach: null, announced: new Set(), withheld: new Set() };
   });
   const digests = new Digests();
   const decisions = nodes.map((me): readonly [string, Decision] => [
     me,
-    decide({ config, allocations: allocations.services, me, members, offSubnet: false }, digests),
+    decide({ config, allocations: allocations.services, me, members, offSubnet: false, withheld: new Set() }, digests),
   ]);
   return allocations.services.map(({ failure, notes, ...allocation }, index) => {
     const ofNodes = decisions.map(([node, { services }]) => ({ node, decision: services[index]! }));

@@ -45,12 +45,13 @@ export function createGroup(deps: GroupDeps, options: GroupOptions): Group {
 
 /** Decides without asking anybody. */
 function createAlone(node: string): Group {
-  let me: Member = { node, labels: {}, ready: false, seasoned: true, reach: null, announced: new Set() };
+  const nobody = { ready: false, reach: null, announced: [], withheld: [] };
+  let me = memberOf(node, nobody);
   return {
     start: () => Promise.resolve(),
     members: () => [me],
-    set({ ready, reach, announced }: LocalFacts) {
-      me = { node, labels: {}, ready, seasoned: true, reach, announced: new Set(announced) };
+    set(facts) {
+      me = memberOf(node, facts);
     },
     setLinks: () => undefined,
     reloadKeys: () => undefined,
@@ -60,6 +61,10 @@ function createAlone(node: string): Group {
     stop: () => undefined,
     samples: () => [],
   };
+}
+
+function memberOf(node: string, { ready, reach, announced, withheld }: LocalFacts): Member {
+  return { node, labels: {}, ready, seasoned: true, reach, announced: new Set(announced), withheld: new Set(withheld) };
 }
 
 function createByHeartbeats(

@@ -19,13 +19,22 @@ export interface FilesQuestion {
   readonly links: readonly LinkInfo[] | null;
 }
 
+const nothing: ReadonlySet<string> = new Set();
+
 /** What this node would announce if it were the only one that is alive. */
 export function decideAlone({ announcing, node, links }: FilesQuestion, ways: "all" | "l2" | "bgp" = "all"): Decision {
   const { config: all, allocations } = announcing;
   const config = { ...all, ...(ways === "l2" ? { bgp: [] } : ways === "bgp" ? { l2: [] } : {}) };
   const reach = links === null ? null : reachOf(links, all);
-  const me = { node, labels: {}, ready: true, seasoned: true, reach, announced: new Set<string>() };
-  return decide({ config, allocations: allocations.services, me: node, members: [me], offSubnet: false });
+  const me = { node, labels: {}, ready: true, seasoned: true, reach, announced: nothing, withheld: nothing };
+  return decide({
+    config,
+    allocations: allocations.services,
+    me: node,
+    members: [me],
+    offSubnet: false,
+    withheld: nothing,
+  });
 }
 
 export function checkFiles(question: FilesQuestion): readonly Finding[] {

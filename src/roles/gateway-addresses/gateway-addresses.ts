@@ -2,12 +2,15 @@
 // The addresses of a gateway: those of the Services that select it, announced from here and held while they are ours, or of the
 // loopback where that cannot be. Owns the announcer. Says where listeners belong; who opens them is told when that changes.
 
+import { isDeepStrictEqual } from "node:util";
+
 import type { Allocation } from "../../announce/index.ts";
 import { CliError, exitCodes } from "../../cli/index.ts";
 import type { Clock, Random } from "../../core/index.ts";
 import { formatRef, type Problem, type ProxyIdentity, type Resource, type RoutingSnapshot } from "../../model/index.ts";
 import { openLibc } from "../../platform/index.ts";
 import type { MetricsRegistry, RootLogger } from "../../telemetry/index.ts";
+import type { ListenerStatus } from "../../telemetry/port.ts";
 import type { AddressHolder } from "../announce/address-holder.ts";
 import type { SpeakerOptions } from "../announce/announce-options.ts";
 import { announcingDump, liveVips } from "../announce/announcer-views.ts";
@@ -18,6 +21,7 @@ import { capability, lacks, readCapabilities } from "../capabilities.ts";
 import { frontServices, type FrontServices } from "./front-services.ts";
 import { localVips, loopbackAddresses } from "./loopback.ts";
 import { placeListeners } from "./place-listeners.ts";
+import { unservedAddresses } from "./unserved-addresses.ts";
 
 export interface GatewayAddressesOptions {
   readonly speaker: SpeakerOptions;
@@ -50,6 +54,8 @@ export class GatewayAddresses implements AddressHolder {
   readonly #bound: BoundAddresses;
   #fronts: FrontServices = { services: [], problems: [] };
   #held: ReadonlySet<string> = new Set();
+  #announced: ReadonlySet<string> = new Set();
+  #unserved: ReadonlyMap<string, string> = new Map();
   /** Why addresses are of the loopback; null = they are announced, or it is not decided yet. */
   #localReason: string | null = null;
   #isAnnouncing = false;
@@ -91,6 +97,18 @@ export class GatewayAddresses implements AddressHolder {
     });
     const held = this.#localReason === null ? this.#held : new Set([...allocations.values()].flat());
     return placeListeners(snapshot, fronts, held, fixedPorts);
+  }
+
+  /** What became of the listeners of what was placed: an address whose port cannot be had here is not announced from here. */
+  takeListeners({ listeners }: RoutingSnapshot, statuses: readonly ListenerStatus[]): void {
+    const unserved = unservedAddresses(listeners, statuses, this.#held, this.#announced);
+    if (isDeepStrictEqual(unserved, this.#unserved)) return;
+    this.#unserved = unserved;
+    this.#announcer.reconsider();
+  }
+
+  get unserved(): ReadonlyMap<string, string> {
+    return this.#unserved;
   }
 
   /** After the first `take`. Listeners are where they belong when it resolves. Rejects with a CliError that says what to do. */
@@ -149,7 +167,8 @@ export class GatewayAddresses implements AddressHolder {
   }
 
   keepOnly(addresses: ReadonlySet<string>): void {
-    const wanted = this.#held.intersection(addresses);
+    this.#announced = addresses;
+    const wanted = this.#held.intersection(addresses.union(new Set(this.#unserved.keys())));
     if (wanted.size === this.#held.size) return;
     this.#held = wanted;
     this.#bound.keepOnly(wanted);

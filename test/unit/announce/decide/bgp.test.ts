@@ -162,6 +162,14 @@ test("routes that are one have all communities, ascending and each once", () => 
   ]);
 });
 
+test("what this node withholds is no route, and alone no reason for a peer", () => {
+  const services = [[web, "10.20.30.1", "fd00::1"]] as const;
+  const withheld = new Set(["10.20.30.1"]);
+  assert.deepEqual(routesOf({ services, withheld }), ["fd00::1/128@tor"]);
+  const { bgp: routes, services: none } = decided({ services: [[web, "10.20.30.1"]], withheld });
+  assert.deepEqual([routes.get("tor"), none[0]!.bgpPeers, none[0]!.bgpReason], [[], [], "notServed"]);
+});
+
 test("a preference that is not said is not sent", () => {
   assert.equal(decided({}).bgp.get("tor")![0]!.localPref, null);
 });

@@ -64,7 +64,16 @@ export function node(name: string, more: Partial<NodeInfo> = {}): NodeInfo {
 }
 
 export function member(name: string, more: Partial<Member> = {}): Member {
-  return { node: name, labels: {}, ready: true, seasoned: true, reach: null, announced: new Set(), ...more };
+  return {
+    node: name,
+    labels: {},
+    ready: true,
+    seasoned: true,
+    reach: null,
+    announced: new Set(),
+    withheld: new Set(),
+    ...more,
+  };
 }
 
 export function service(name: string, more: Partial<AnnouncedService> = {}): AnnouncedService {
@@ -100,5 +109,6 @@ export function decision(situation: Situation): Decision {
     me,
     members,
     offSubnet: situation.offSubnet ?? false,
+    withheld: situation.withheld ?? new Set(),
   });
 }

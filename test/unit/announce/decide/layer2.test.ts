@@ -246,6 +246,20 @@ test("a node outside the subnet is no candidate", () => {
   assert.deepEqual(verdict({ members, offSubnet: true }), { node: "iris1", reason: null });
 });
 
+test("a node that withholds an address is no candidate for it, and for others it is", () => {
+  const withheld = new Set(["10.20.30.2"]);
+  const members = [member("iris1", { withheld }), member("iris2")];
+  const services = [[service("web"), "10.20.30.2", "fd00::2"]] as const;
+  const { layer2, services: both } = decision({ l2: [l2()], members, withheld, services });
+  assert.deepEqual(
+    layer2.map(({ ip }) => ip),
+    ["fd00::2"],
+  );
+  assert.deepEqual([both[0]!.layer2Node, both[0]!.layer2Reason], ["iris2", null]);
+  assert.deepEqual(verdict({ members, withheld }), { node: "iris2", reason: "notServed" });
+  assert.deepEqual(verdict({ members: [members[0]!], withheld }), { node: null, reason: "notServed" });
+});
+
 test("a node without the interface is no candidate", () => {
   const advertisements = [l2({ interfaces: ["eth7"] })];
   const members = [member("iris1", { reach: [eth0] }), member("iris2", { reach: [{ ...eth0, name: "eth7" }] })];

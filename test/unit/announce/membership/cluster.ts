@@ -60,6 +60,7 @@ export class FakeNode {
   fail: (error: unknown) => void = () => undefined;
   /** In force after `tell`. */
   ready = true;
+  withheld: ReadonlySet<string> = new Set();
   reach: readonly Reach[] | null;
   /** Settled when it has started. */
   readonly started: Promise<void>;
@@ -139,13 +140,25 @@ export class FakeNode {
     this.changes++;
     const { config, allocations } = this.#cluster;
     const members = this.membership.members();
-    const { layer2 } = decide({ config, allocations, me: this.name, members, offSubnet: false });
+    const { layer2 } = decide({
+      config,
+      allocations,
+      me: this.name,
+      members,
+      offSubnet: false,
+      withheld: this.withheld,
+    });
     this.announced = new Set(layer2.map(({ ip }) => ip));
     this.tell();
   }
 
   tell(): void {
-    this.membership.set({ ready: this.ready, reach: this.reach, announced: [...this.announced] });
+    this.membership.set({
+      ready: this.ready,
+      reach: this.reach,
+      announced: [...this.announced],
+      withheld: [...this.withheld],
+    });
   }
 
   /** As SIGKILL does: no goodbye. */

@@ -22,13 +22,14 @@ const otherKey = createSecretKey(Buffer.alloc(32, "o"));
 
 /** What `heartbeat()` is on the wire, without its signature. */
 const golden = [
-  "6e617275 01 06", // magic, version, flags: ready, reach known
+  "6e617275 02 06", // magic, version, flags: ready, reach known
   "0102030405060708 00000009 1112131415161718 0000ea60", // boot, sequence, challenge, ready for
   "01 2122232425262728", // heard
   "06 6e6f64652d61", // node
   "02 04 7a6f6e65 01 61 04 65646765 00", // labels: zone=a, edge
   "01 04 65746830 02 04 16 0a0000 06 40 fd00000000000000", // eth0: 10.0.0.0/22, fd00::/64
   "00000003 00 01 02 04 0a000007 06 fd000000000000000000000000000007", // revision, part, addresses
+  "01 04 0a000008", // withheld
 ]
   .join("")
   .replaceAll(" ", "");
@@ -70,8 +71,8 @@ test("nothing can be cut off or added, by whoever has no key", () => {
 
 const malformed: readonly (readonly [string, string])[] = [
   ["another magic", golden.replace(/^6e/, "6f")],
-  ["a flag that does not exist", golden.replace("0106", "010e")],
-  ["interfaces, and the flag that they are not known", golden.replace("0106", "0102")],
+  ["a flag that does not exist", golden.replace("0206", "020e")],
+  ["interfaces, and the flag that they are not known", golden.replace("0206", "0202")],
   ["17 challenges", golden.replace("012122232425262728", `11${"2122232425262728".repeat(17)}`)],
   ["a node without a name", golden.replace("066e6f64652d61", "00")],
   ["a space in a name", golden.replace("6e6f64652d61", "6e6f20652d61")],
@@ -98,18 +99,22 @@ for (const [name, hex] of malformed) {
 }
 
 test("another version is told apart", () => {
-  assert.equal(readHeartbeat(signed(golden.replace("0106", "0206")), [testKey]), "version");
+  assert.equal(readHeartbeat(signed(golden.replace("0206", "0106")), [testKey]), "version");
 });
 
 test("many addresses are cut into packets that are full and fit", () => {
   const addresses = Array.from({ length: 1_000 }, (_, index) => `10.0.${index >> 8}.${index & 0xff}`);
-  const parts = cutIntoParts(addresses, { node: "node-a", labels: {}, reach: [] });
-  assert.deepEqual(parts.flat(), addresses);
+  const lists = { announced: addresses.slice(300), withheld: addresses.slice(0, 300) };
+  const parts = cutIntoParts(lists, { node: "node-a", labels: {}, reach: [] });
+  assert.deepEqual(
+    parts.flatMap(({ withheld, announced }) => [...withheld, ...announced]),
+    addresses,
+  );
   assert.ok(parts.length <= 6);
   for (const [part, each] of parts.entries()) {
-    const announced = { revision: 0xffff_ffff, part, parts: parts.length, addresses: each };
+    const place = { revision: 0xffff_ffff, part, parts: parts.length };
     const heard = Array.from({ length: 16 }, () => 2n ** 64n - 1n);
-    const bytes = encodeHeartbeat(heartbeat({ reach: [], labels: {}, heard, announced }), testKey);
+    const bytes = encodeHeartbeat(heartbeat({ reach: [], labels: {}, heard, part: { ...each, ...place } }), testKey);
     assert.ok(bytes.length <= maxHeartbeatBytes);
     if (part < parts.length - 1) assert.ok(bytes.length > maxHeartbeatBytes - 5);
   }
@@ -117,7 +122,8 @@ test("many addresses are cut into packets that are full and fit", () => {
 
 test("what has no room at all is left out, interfaces and addresses", () => {
   const addresses = Array.from({ length: 20_000 }, (_, index) => `10.0.${index >> 8}.${index & 0xff}`);
-  assert.equal(cutIntoParts(addresses, { node: "node-a", labels: {}, reach: [] }).length, maxParts);
+  const lists = { announced: addresses, withheld: [] };
+  assert.equal(cutIntoParts(lists, { node: "node-a", labels: {}, reach: [] }).length, maxParts);
   const prefixes = Array.from({ length: 100 }, (_, index) => `fd00:0:0:${index.toString(16)}::/64`);
   const fitting = fittingReach([
     { name: "a name that is no name of an interface", prefixes },
@@ -135,10 +141,10 @@ test("what has no room at all is left out, interfaces and addresses", () => {
   const labels = { ["k".repeat(135)]: "v".repeat(63) };
   assert.deepEqual([labelsFit(labels), labelsFit({ ...labels, k: "" }), labelsFit({ k: "é" })], [true, false, false]);
   const longest = heartbeat({ node: "n".repeat(253), labels, reach: fitting });
-  const parts = cutIntoParts(addresses, longest);
-  assert.ok(parts[0]!.length > 25);
-  const announced = { revision: 1, part: 0, parts: 32, addresses: parts[0]! };
-  assert.ok(encodeHeartbeat({ ...longest, announced }, testKey).length <= maxHeartbeatBytes);
+  const parts = cutIntoParts(lists, longest);
+  assert.ok(parts[0]!.announced.length > 25);
+  const part = { revision: 1, part: 0, parts: 32, ...parts[0]! };
+  assert.ok(encodeHeartbeat({ ...longest, part }, testKey).length <= maxHeartbeatBytes);
 });
 
 const key1 = "0123456789abcdef0123456789abcdef";

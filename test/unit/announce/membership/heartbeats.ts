@@ -26,7 +26,7 @@ export function heartbeat(more: Partial<Heartbeat> = {}): Heartbeat {
     ready: true,
     readyMs: 60_000,
     reach: [{ name: "eth0", prefixes: ["10.0.0.0/22", "fd00::/64"] }],
-    announced: { revision: 3, part: 0, parts: 1, addresses: ["10.0.0.7", "fd00::7"] },
+    part: { revision: 3, part: 0, parts: 1, announced: ["10.0.0.7", "fd00::7"], withheld: ["10.0.0.8"] },
     ...more,
   };
 }
@@ -73,11 +73,12 @@ export const anyHeartbeat: fc.Arbitrary<Heartbeat> = fc
     readyMs: u32,
     reach: fc.option(someReach.map(fittingReach)),
     revision: u32,
-    addresses: someAddresses,
+    announced: someAddresses,
+    withheld: someAddresses,
     part: fc.nat(maxParts - 1),
   })
-  .map(({ revision, addresses, part, ...beat }) => {
-    const parts = cutIntoParts(addresses, beat);
+  .map(({ revision, announced, withheld, part, ...beat }) => {
+    const parts = cutIntoParts({ announced, withheld }, beat);
     const at = part % parts.length;
-    return { ...beat, announced: { revision, part: at, parts: parts.length, addresses: parts[at]! } };
+    return { ...beat, part: { revision, part: at, parts: parts.length, ...parts[at]! } };
   });

@@ -149,6 +149,21 @@ test("a node that loses its subnet hands over, and everybody knows why", async (
   assert.equal(b!.announced.size, cluster.addresses.length);
 });
 
+test("what a node withholds others announce, and all of it is again anybody's when it withholds it no more", async () => {
+  const cluster = await clusterOf("a", "b");
+  const [a, b] = cluster.nodes;
+  const kept = b!.announced;
+  a!.withheld = new Set(cluster.addresses.slice(0, 4));
+  a!.decide();
+  await cluster.pass(30);
+  assert.deepEqual(b!.announced, kept.union(a!.withheld));
+  assert.deepEqual(b!.membership.members().find(({ node }) => node === "a")?.withheld, a!.withheld);
+  a!.withheld = new Set();
+  a!.decide();
+  await cluster.pass(30);
+  assert.deepEqual(b!.membership.members().find(({ node }) => node === "a")?.withheld, new Set());
+});
+
 test("labels that only the node knows are told to others, and too many are refused at the start", async () => {
   const cluster = new Cluster();
   cluster.add("a", { labels: { zone: "a" } });

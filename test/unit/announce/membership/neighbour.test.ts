@@ -4,14 +4,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { AnnouncedList } from "../../../../src/announce/membership/announced-list.ts";
+import { AddressList } from "../../../../src/announce/membership/address-list.ts";
 import { Neighbour } from "../../../../src/announce/membership/neighbour.ts";
 import { heartbeat } from "./heartbeats.ts";
 
 test("addresses of a list that comes in parts are there as they come, with the old ones until all are there", () => {
-  const list = new AnnouncedList();
+  const list = new AddressList();
   const take = (revision: number, part: number, parts: number, ...addresses: readonly string[]) => {
-    const isOther = list.take({ revision, part, parts, addresses });
+    const isOther = list.take({ revision, part, parts }, addresses);
     return [isOther, [...list.addresses].toSorted().join(" ")];
   };
   assert.deepEqual(take(1, 0, 2, "a", "b"), [true, "a b"]);

@@ -174,7 +174,7 @@ test("two nodes find each other over real sockets, and part with a goodbye", asy
       .map(({ node }) => node)
       .toSorted()
       .join();
-  for (const membership of memberships) membership.set({ ready: true, reach: null, announced: [] });
+  for (const membership of memberships) membership.set({ ready: true, reach: null, announced: [], withheld: [] });
   await Promise.all(memberships.map((membership) => membership.start()));
   await until(() => alive(0) === "a,b" && alive(1) === "a,b");
   await memberships[0]!.leave();

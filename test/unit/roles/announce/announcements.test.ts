@@ -57,10 +57,16 @@ suite("metrics of announcing", () => {
     };
     const layer2 = [{ service: "default/a", ip: "10.0.0.1", interfaces: [] }];
     const elsewhere = { ...service, service: "default/b", layer2Node: "n2", bgpPeers: [] };
-    const samples = announcedSamples("n1", { layer2, bgp: new Map(), services: [service, elsewhere] });
+    const decision = { layer2, bgp: new Map(), services: [service, elsewhere] };
+    const samples = announcedSamples("n1", decision, new Map());
     assert.deepEqual(
       samples.map(({ labels }) => [labels["service"], labels["protocol"], labels["node"], labels["ip"]].join(" ")),
       ["default/a layer2 n1 10.0.0.1", "default/a bgp n1 10.0.0.1", "default/a bgp n1 fd00::1"],
+    );
+    const honest = announcedSamples("n1", decision, new Map([["fd00::1", "port 80 is taken"]]));
+    assert.deepEqual(
+      honest.map(({ labels }) => labels["ip"]),
+      ["10.0.0.1", "10.0.0.1"],
     );
   });
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The list of addresses that a node announces, put together from the parts that its heartbeats carry.
+// A list of addresses of another node, put together from the parts that its heartbeats carry.
 
-import type { AnnouncedPart } from "./heartbeat.ts";
+import type { AddressLists, AddressPart } from "./heartbeat.ts";
 
-export class AnnouncedList {
+export class AddressList {
   #revision = -1;
   #parts: (readonly string[] | null)[] = [];
   /** What was known of the revision before; stands in until the parts are all there. */
@@ -15,7 +15,7 @@ export class AnnouncedList {
   }
 
   /** Whether the addresses are others than before. Parts must come in order of time. */
-  take({ revision, part, parts, addresses }: AnnouncedPart): boolean {
+  take({ revision, part, parts }: Omit<AddressPart, keyof AddressLists>, addresses: readonly string[]): boolean {
     if (revision !== this.#revision || parts !== this.#parts.length) {
       this.#revision = revision;
       this.#before = this.#addresses;
