@@ -5,6 +5,7 @@ export { EventLoop } from "./event-loop.ts";
 export { closeLeftFiles, createLedgerMemory, FileLedger } from "./file-ledger.ts";
 export * from "./netlink/index.ts";
 export { openLibc, type Libc } from "./libc.ts";
+export { mapMemory, type MappedMemory } from "./mapped-memory.ts";
 export { trimMemory } from "./memory.ts";
 export { openNearUdp } from "./near-udp.ts";
 export { openPackets, type PacketCounts, type PacketPort } from "./packets.ts";

@@ -3,6 +3,7 @@
 // is the ring's. Results below 0 are negative error numbers.
 
 import type { Libc } from "./libc.ts";
+import type { MappedMemory } from "./mapped-memory.ts";
 import {
   decodeSocketAddress,
   encodeSocketAddress,
@@ -24,6 +25,7 @@ const ipv6Only = 26;
 /** TCP keep-alive finds peers that vanished without a word. */
 const keepAliveAfterSeconds = 60;
 const shutdownWrite = 1;
+const dontWait = 0x40;
 const eafnosupport = -97;
 
 export interface BindOptions {
@@ -83,6 +85,12 @@ export class Sockets {
   /** The next connection that is complete. */
   acceptNow(fd: number): number {
     return this.#libc.resultOf(this.#libc.accept4(fd, 0n, 0n, closeOnExec));
+  }
+
+  /** Reads what is there into all of `memory`; how many bytes, 0 at the end, -EAGAIN when there is nothing. */
+  receive(fd: number, memory: MappedMemory): number {
+    const length = this.#libc.receiveAt(fd, memory.address, memory.bytes.length, dontWait);
+    return length < 0 ? this.#libc.resultOf(length) : length;
   }
 
   /** Closing will send RST. */

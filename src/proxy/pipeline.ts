@@ -222,8 +222,9 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
         at = encodeReplay(exchange.bodyCopy, replayBytes, out, at, head.chunked, whole, body.trailers);
       }
     }
+    const goesAsItIs = payloadBytes > 0 && !head.chunked;
     if (next > from) {
-      if (payloadBytes > 0 || body.done) at = encodeBody(body, bytes, out, at, head.chunked, true);
+      if (!goesAsItIs && (payloadBytes > 0 || body.done)) at = encodeBody(body, bytes, out, at, head.chunked, true);
       if (payloadBytes > 0) this.#keepForReplay(exchange, bytes, payloadBytes);
       if (body.done) {
         exchange.requestState = messageState.done;
@@ -231,7 +232,9 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
       }
     }
     if (exchange.requestState === messageState.done) this.#onRequestSent(exchange);
-    if (at > 0 && !upstream.connection.send(at)) {
+    const { connection } = upstream;
+    const goesOn = goesAsItIs ? connection.sendWith(at, bytes, from, next) : at === 0 || connection.send(at);
+    if (!goesOn) {
       upstream.blocked = true;
       exchange.downstream!.pauseInput();
     }

@@ -14,7 +14,7 @@ import { MeasuredTransport, silentAddress, silentTransport } from "../support/tr
 const size = 48 * 1024 * 1024;
 const pieceBytes = 1024 * 1024;
 /** One read that was on its way when the mark was reached, the mark, and framing. */
-const mostQueuedBytes = 2 * 64 * 1024 + 4 * 1024;
+const mostQueuedBytes = (128 + 64) * 1024 + 4 * 1024;
 
 const piece = Buffer.from(Array.from({ length: pieceBytes }, (_, index) => (index * 7 + (index >> 8)) & 255));
 const wholeDigest = ((): string => {

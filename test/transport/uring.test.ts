@@ -118,7 +118,7 @@ test("with one buffer for all, everybody is served", async (t) => {
     );
     const clients = await Promise.all(Array.from({ length: 40 }, () => connected(listener.port)));
     const all = clients.map(async (client, index) => {
-      // Small ones and bodies: both kinds of buffers run out.
+      // Small ones and bodies: the buffer runs out, and is left for the memory that bodies are read into.
       const sent = Buffer.alloc(index % 2 === 0 ? 3_000 : 500_000, index);
       const parts: Buffer[] = [];
       client.on("data", (bytes: Buffer) => parts.push(bytes));
@@ -132,7 +132,7 @@ test("with one buffer for all, everybody is served", async (t) => {
   });
 });
 
-test("bodies that all arrive at once wait for a buffer in turn", async (t) => {
+test("bodies that all arrive at once are read in turn", async (t) => {
   await withTransport(t, 1, async (transport) => {
     const body = Buffer.alloc(300_000, "body");
     const sockets: Socket[] = [];

@@ -35,11 +35,10 @@ export const entryFlag = { bufferSelect: (1 << 5) << 8, skipSuccess: (1 << 6) <<
 export const ioprio = {
   acceptMultishot: (1 << 0) << 16,
   recvMultishot: (1 << 1) << 16,
-  recvPollFirst: (1 << 0) << 16,
 } as const;
 
 /** Bits of a completion's flags. */
-export const completionFlag = { buffer: 1 << 0, more: 1 << 1, notEmpty: 1 << 2 } as const;
+export const completionFlag = { buffer: 1 << 0, more: 1 << 1 } as const;
 export const bufferShift = 16;
 
 /** io_uring_params: total size, and where its fields are. */

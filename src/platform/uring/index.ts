@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // io_uring: the ring, its memory, and whether this kernel has it.
 
-export { bufferShift, completionFlag } from "./abi.ts";
+export { bufferShift } from "./abi.ts";
 export { probeUring, type UringAvailability } from "./probe.ts";
 export { ReceiveBuffers } from "./receive-buffers.ts";
-export { Ring } from "./ring.ts";
+export { Ring, type Sendable } from "./ring.ts";
 export { SendArena } from "./send-arena.ts";

@@ -111,12 +111,6 @@ export class Ring {
     this.#put(opcode.recv | ioprio.recvMultishot | entryFlag.bufferSelect, fd, 0, 0, 0, 0, id, generation, group);
   }
 
-  /** Receives once into a buffer of `group`; `isEmpty`: nothing is expected to be there yet. */
-  receiveOnce(fd: number, group: number, isEmpty: boolean, id: number, generation: number): void {
-    const first = opcode.recv | entryFlag.bufferSelect | (isEmpty ? ioprio.recvPollFirst : 0);
-    this.#put(first, fd, 0, 0, 0, 0, id, generation, group);
-  }
-
   /**
    * Sends what the kernel takes at once of `memory`, from its offset `at`. It is over when the call that hands it in
    * returns, and completes only when not everything was taken: then its result is what was.

@@ -34,6 +34,11 @@ export class OwnershipCheck {
     bytes.fill(poison, buffer * bytesEach, (buffer + 1) * bytesEach);
   }
 
+  /** What a body was read into is free for the next. */
+  read(bytes: Buffer): void {
+    bytes.fill(poison);
+  }
+
   /** The kernel is through with all that was sent. */
   sent(bytes: Buffer): void {
     bytes.fill(poison);

@@ -160,6 +160,7 @@ export class UringConnection implements Connection, ReceiverEvents, SenderEvents
     }
     if (!hasMore) this.#slot.operations--;
     if (kind === operation.receive) this.#receiver.onCompletion(result, hasMore, buffer);
+    else if (kind === operation.readable) this.#receiver.onReadable(result);
     else if (kind === operation.connect) this.#onConnected(result);
     else if (kind === operation.poll) this.#sender.onWritable();
     if (this.#slot.closing && this.#slot.operations === 0) this.#slot.thread.later(this);

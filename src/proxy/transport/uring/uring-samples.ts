@@ -6,7 +6,7 @@ import { counter, gauge } from "../../samples.ts";
 import { threadSample } from "../thread-sample.ts";
 import type { UringThread } from "./uring-thread.ts";
 
-/** What buffers are for: whole messages, bodies, or sending. */
+/** What buffers are for: receiving, or sending. */
 interface BufferFigures {
   readonly limit: number;
   readonly touched: number;
@@ -40,10 +40,9 @@ function ringSamples({ ring, active }: UringThread): readonly Sample[] {
   ];
 }
 
-function bufferSamples({ small, bulk, arena, smallShortages, bulkShortages }: UringThread): readonly Sample[] {
+function bufferSamples({ small, arena, smallShortages }: UringThread): readonly Sample[] {
   return Object.entries({
     messages: receiving(small, smallShortages),
-    bodies: receiving(bulk, bulkShortages),
     sends: {
       limit: arena.limitBytes,
       touched: arena.touchedBytes,
@@ -71,7 +70,7 @@ function samplesOf({ limit, touched, used, shortages }: BufferFigures, labels: S
     ),
     counter(
       "naru_uring_buffer_shortages_total",
-      "Times that none was free; whoever wanted one waited.",
+      "Times that none was free: a message waited, or what was to be sent was handed in early.",
       shortages,
       labels,
     ),

@@ -15,7 +15,10 @@ import {
   SendArena,
   Sockets,
   bufferShift,
+  mapMemory,
   type Libc,
+  type MappedMemory,
+  type Sendable,
 } from "../../../platform/index.ts";
 import { OwnershipCheck } from "./ownership-check.ts";
 import type { UringDeps, UringOptions } from "./uring-options.ts";
@@ -26,9 +29,8 @@ const arenaBytes = 1024 * 1024;
 /** For messages that come whole: they are received as they come. Many are filled at once. */
 const smallBufferBytes = 16 * 1024;
 const firstSmallBuffers = 64;
-/** For bodies: each connection is received from when it is its turn, so that few buffers do and stay in the cache. */
-const bulkBufferBytes = 64 * 1024;
-const bulkBuffers = 8;
+/** For bodies, one read of one connection at a time: 64 KiB with a head come by one, and it stays in the cache. */
+const bodyBytes = 128 * 1024;
 /** A timer that never matters, so that Node's loop counts as alive. */
 const foreverMs = 0x7fff_ffff;
 
@@ -41,6 +43,7 @@ export const operation = {
   poll: 4,
   cancel: 5,
   close: 6,
+  readable: 7,
 } as const;
 const operationBits = 3;
 const operationMask = (1 << operationBits) - 1;
@@ -69,7 +72,8 @@ export interface SlotOwner {
 export class UringThread {
   readonly ring: Ring;
   readonly small: ReceiveBuffers;
-  readonly bulk: ReceiveBuffers;
+  /** What bodies are read into; valid during onData. */
+  readonly body: MappedMemory;
   readonly arena: SendArena;
   readonly sockets: Sockets;
   readonly check: OwnershipCheck | null;
@@ -77,9 +81,8 @@ export class UringThread {
   batch = 0;
   /** Grows when it is known what became of everything that was sent. */
   epoch = 0;
-  /** Batches in which the kernel had no small buffer to receive into, and receives that found no bulk buffer. */
+  /** Batches in which the kernel had no small buffer to receive into. */
   smallShortages = 0;
-  bulkShortages = 0;
   readonly #loop: EventLoop;
   readonly #owners: (SlotOwner | null)[] = [null];
   readonly #generations: number[] = [0];
@@ -98,8 +101,6 @@ export class UringThread {
   #completions = 0;
   /** Small buffers ran out in this batch. */
   #starved = false;
-  /** Found no bulk buffer; first come, first served. */
-  readonly #bulkQueue: SlotOwner[] = [];
   #keepAlive: NodeJS.Timeout | null = null;
   #atRest: PromiseWithResolvers<void> | null = null;
   #disposed = false;
@@ -111,7 +112,7 @@ export class UringThread {
       const smallBuffers = smallBufferCount(options.bufferBytes);
       const firstSmall = Math.min(firstSmallBuffers, smallBuffers);
       this.small = new ReceiveBuffers(libc, this.ring, 1, smallBufferBytes, smallBuffers, firstSmall);
-      this.bulk = new ReceiveBuffers(libc, this.ring, 2, bulkBufferBytes, bulkBuffers, bulkBuffers);
+      this.body = mapMemory(libc, bodyBytes);
       this.arena = new SendArena(libc, arenaBytes);
     } catch (error) {
       this.ring.dispose();
@@ -191,28 +192,21 @@ export class UringThread {
     this.arena.reset();
   }
 
-  /** The buffers that `bytes` are the memory of, if they are. */
-  receivedInto(bytes: Buffer): ReceiveBuffers | null {
-    if (bytes === this.bulk.bytes) return this.bulk;
+  /** The memory that `bytes` are all of, if they were received. */
+  receivedInto(bytes: Buffer): Sendable | null {
+    if (bytes === this.body.bytes) return this.body;
     return bytes === this.small.bytes ? this.small : null;
   }
 
-  /** A buffer that was received into has been read. */
-  giveBack(buffers: ReceiveBuffers, buffer: number): void {
-    this.check?.gives(buffers, buffer);
-    buffers.give(buffer);
+  /** A small buffer that was received into has been read. */
+  giveBack(buffer: number): void {
+    this.check?.gives(this.small, buffer);
+    this.small.give(buffer);
   }
 
   /** There was no small buffer: more are needed from now on. */
   onStarved(): void {
     this.#starved = true;
-  }
-
-  /** There was no bulk buffer for `owner`: `later` when there is one. */
-  queueForBulk(owner: SlotOwner): void {
-    this.bulkShortages++;
-    this.#bulkQueue.push(owner);
-    this.#schedule();
   }
 
   /** Slots in use. */
@@ -233,7 +227,7 @@ export class UringThread {
     this.ledger?.remove(this.ring.fd);
     this.ring.dispose();
     this.small.release();
-    this.bulk.release();
+    this.body.release();
     this.arena.dispose();
   }
 
@@ -269,8 +263,7 @@ export class UringThread {
       ring.timeout(stayUs, stayId, 0);
     }
     while (this.#staying && this.#mayStay()) {
-      const isBusy =
-        this.#later.length > 0 || this.#nextTurn.length > 0 || this.#bulkQueue.length > 0 || ring.overflowing;
+      const isBusy = this.#later.length > 0 || this.#nextTurn.length > 0 || ring.overflowing;
       ring.wait(isBusy ? 0 : -1);
       this.#work();
     }
@@ -288,7 +281,6 @@ export class UringThread {
     if (
       this.#later.length > 0 ||
       this.#nextTurn.length > 0 ||
-      this.#bulkQueue.length > 0 ||
       this.#active === 0 ||
       this.ring.ready > 0 ||
       this.ring.overflowing
@@ -318,10 +310,6 @@ export class UringThread {
       this.#starved = false;
       this.smallShortages++;
       this.small.grow();
-    }
-    // All buffers are back: so many can be received into by those who are known to have something.
-    for (let turn = 0; turn < bulkBuffers && this.#bulkQueue.length > 0; turn++) {
-      this.#later.push(this.#bulkQueue.shift()!);
     }
     while (this.#later.length > 0) {
       const now = this.#later;
@@ -356,9 +344,9 @@ export function openUringThread(deps: UringDeps, options: UringOptions): UringTh
   return new UringThread(libc, deps, options);
 }
 
-/** A power of two of buffers, in what bulk buffers leave of `bytes`. */
+/** A power of two of buffers, in what bodies leave of `bytes`. */
 function smallBufferCount(bytes: number): number {
-  const wanted = Math.max(1, Math.floor((bytes - bulkBuffers * bulkBufferBytes) / smallBufferBytes));
+  const wanted = Math.max(1, Math.floor((bytes - bodyBytes) / smallBufferBytes));
   return Math.min(32_768, 2 ** Math.floor(Math.log2(wanted)));
 }
 
