@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long an announced address is lost when its node is killed or stopped: three real `naru announce` on an Ethernet of
-// network namespaces, seen from the neighbor table of a client. Needs root. Exit code 1 when it takes longer than promised.
+// How long an announced address is lost when its node is killed or stopped: three real `naru announce`, or `naru gateway
+// --announce`, on an Ethernet of network namespaces, seen from the neighbor table of a client. Needs root. Exit code 1 when it
+// takes longer than promised.
 //
-//   node bench/failover.ts [ROUNDS]
+//   node bench/failover.ts [--gateway] [ROUNDS]
 
 import { setTimeout as wait } from "node:timers/promises";
+import { parseArgs } from "node:util";
 
 import {
   layer2Yaml,
@@ -14,6 +16,7 @@ import {
   type ClusterNode,
 } from "../test/network/support/announce-cluster.ts";
 import { Watcher } from "../test/network/support/client-network.ts";
+import { gatewayService, lanYaml, launchGateway, startOrigin } from "../test/network/support/gateways.ts";
 import { TestNetwork } from "../test/network/support/test-network.ts";
 
 const ways = [
@@ -21,12 +24,46 @@ const ways = [
   { signal: "SIGTERM", promisedMs: 300 },
 ] as const;
 
-const rounds = Number(process.argv[2] ?? 20);
+const { values, positionals } = parseArgs({ options: { gateway: { type: "boolean" } }, allowPositionals: true });
+const rounds = Number(positionals[0] ?? 20);
+const what = values.gateway === true ? gateways() : announcers();
 const endings: (() => void | Promise<void>)[] = [];
 const owner = {
   after: (ending: () => void | Promise<void>) => void endings.unshift(ending),
   skip: (reason?: string) => console.log(reason),
 };
+
+/** What runs on the nodes. */
+interface Subject {
+  readonly yaml: string;
+  /** Once, before all of it. */
+  prepare(node: ClusterNode): Promise<void>;
+  /** Resolves when it announces, or would. */
+  launch(node: ClusterNode): Promise<void>;
+}
+
+function announcers(): Subject {
+  return {
+    yaml: layer2Yaml("shop"),
+    prepare: async () => undefined,
+    async launch(node) {
+      node.launch();
+      await node.logged(/ announcing /);
+    },
+  };
+}
+
+/** A delay of the drain is time in which they still serve: it is not lost, and left out here. */
+function gateways(): Subject {
+  return {
+    yaml: `${lanYaml}${gatewayService("gateway", "port: 80")}`,
+    prepare: startOrigin,
+    async launch(node) {
+      await launchGateway(node, "--drain-delay-seconds", "0");
+      await node.logged(/ gateway is ready /);
+    },
+  };
+}
 
 /** The round trip of one address: who has it, and how the client learns that somebody else does. */
 class Client {
@@ -64,8 +101,7 @@ async function measure(client: Client, signal: "SIGKILL" | "SIGTERM"): Promise<n
   await moved;
   const tookMs = performance.now() - startMs;
   await ended;
-  node.launch();
-  await node.logged(/ announcing /);
+  await what.launch(node);
   // Linux takes one change of a neighbor a second.
   await wait(1_500);
   return tookMs;
@@ -81,8 +117,9 @@ const network = TestNetwork.open(owner);
 if (network !== null) {
   try {
     const cluster = await openCluster(owner, network);
-    await cluster.configure(layer2Yaml("shop"));
-    await cluster.launch();
+    await cluster.configure(what.yaml);
+    for (const node of cluster.nodes) await what.prepare(node);
+    await Promise.all(cluster.nodes.map((node) => what.launch(node)));
     const client = new Client(cluster);
     for (const { signal, promisedMs } of ways) {
       const tookMs: number[] = [];

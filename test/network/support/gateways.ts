@@ -40,13 +40,23 @@ metadata: {name: lan, namespace: metallb-system}
 /** On each node a gateway that announces, in front of an origin that says the name of the node. Resolves when all are ready. */
 export async function launchGateways(cluster: Cluster, ...options: readonly string[]): Promise<void> {
   for (const node of cluster.nodes) {
-    const origin = `require("http").createServer((_, reply) => reply.end("${node.name}")).listen(8080, "127.0.0.1", () => console.log("up"))`;
-    const running = node.host.start(process.execPath, "-e", origin);
-    await new Promise((resolve) => running.stdout.once("data", resolve));
-    await node.heedAnnouncer();
-    node.launchGateway(await node.write("gateway.yaml", gatewayYaml(8080, "/")), ...options);
+    await startOrigin(node);
+    await launchGateway(node, ...options);
   }
   for (const node of cluster.nodes) await node.logged(/ gateway is ready /);
+}
+
+/** Says the name of its node, on a port that the gateway of the node forwards to. */
+export async function startOrigin({ host, name }: ClusterNode): Promise<void> {
+  const origin = `require("http").createServer((_, reply) => reply.end("${name}")).listen(8080, "127.0.0.1", () => console.log("up"))`;
+  const running = host.start(process.execPath, "-e", origin);
+  await new Promise((resolve) => running.stdout.once("data", resolve));
+}
+
+/** Resolves before it is ready. */
+export async function launchGateway(node: ClusterNode, ...options: readonly string[]): Promise<void> {
+  await node.heedAnnouncer();
+  node.launchGateway(await node.write("gateway.yaml", gatewayYaml(8080, "/")), ...options);
 }
 
 /** Who announces the first address in layer 2, once all nodes know each other and say the same. */
