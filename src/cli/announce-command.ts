@@ -50,6 +50,14 @@ export const speakerOptions: readonly OptionSpec[] = [
     description: "Before the first announcement of an address, ask for a second whether somebody else has it",
   },
   {
+    kind: "seconds",
+    name: "announce-interval",
+    placeholder: "SECONDS",
+    default: "0",
+    description:
+      "Repeat gratuitous ARP and unsolicited neighbor advertisements so often, for networks that forget addresses; 0: only for five seconds after each change",
+  },
+  {
     kind: "text",
     name: "peers",
     placeholder: "HOST[:PORT]",

@@ -120,6 +120,21 @@ suite("naru announce", () => {
     ]);
   });
 
+  test("an address is announced again and again where that is asked for", async (t) => {
+    const network = requireTool(t, "tcpdump") === null ? null : TestNetwork.open(t);
+    if (network === null) return;
+    const cluster = await openCluster(t, network, 1);
+    const [node] = cluster.nodes as readonly [ClusterNode];
+    await cluster.configure(layer2Yaml("shop"));
+    const arp = await Watcher.frames(cluster.client, "arp");
+    node.launch("--probe", "off", "--announce-interval", "0.2");
+    // A request and a reply, five times in any case, and never more than that by itself.
+    const from = node.mac.replaceAll(":", "");
+    const gratuitous = new RegExp(`^ffffffffffff${from}0806.{16}${from}0a0900c8.{12}0a0900c8`);
+    await arp.until(10 + 6, (frame) => gratuitous.test(frame));
+    assert.equal(await node.signal("SIGTERM"), 0);
+  });
+
   test("requests to an announced address reach the gateway of its node, and after that one's death another", async (t) => {
     const curl = requireTool(t, "curl");
     const network = curl === null ? null : TestNetwork.open(t);

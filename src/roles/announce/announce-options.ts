@@ -19,6 +19,8 @@ export interface SpeakerOptions {
   readonly excludedInterfaces: readonly string[] | null;
   /** Ask whether somebody else has an address before it is announced for the first time. */
   readonly probe: boolean;
+  /** Between announcements in layer 2 after those of the first five seconds; 0 = none. */
+  readonly announceIntervalMs: number;
   /** Announced addresses are put on this machine. */
   readonly bindVip: boolean;
   /** null = this node is alone. */
@@ -75,6 +77,7 @@ export function speakerOptionsFrom(values: OptionValues, bindVip: boolean): Spea
     interfaces: namesOf(values, "interfaces"),
     excludedInterfaces: patternsOf(values),
     probe: values.text("probe") === "on",
+    announceIntervalMs: values.number("announce-interval") * 1000,
     bindVip,
     heartbeats: heartbeatsFrom(values),
     failBackDelayMs: values.number("fail-back-delay") * 1000,

@@ -34,7 +34,7 @@ export interface LocalNetworkDeps {
   readonly onLinks: () => void;
 }
 
-type LocalNetworkOptions = Pick<SpeakerOptions, "interfaces" | "excludedInterfaces" | "bindVip">;
+type LocalNetworkOptions = Pick<SpeakerOptions, "interfaces" | "excludedInterfaces" | "bindVip" | "announceIntervalMs">;
 
 export class LocalNetwork {
   readonly #deps: LocalNetworkDeps;
@@ -79,7 +79,11 @@ export class LocalNetwork {
     this.#layer2 = createLayer2(
       // The log and the counters have it already.
       { clock, random, logger: logger.child("layer2"), packets, onConflict: () => undefined },
-      { ...announceDefaults.layer2, excludedInterfaces: this.#excluded },
+      {
+        ...announceDefaults.layer2,
+        excludedInterfaces: this.#excluded,
+        intervalMs: this.#options.announceIntervalMs,
+      },
     );
     this.#layer2.setLinks(this.links);
     if (this.#options.bindVip) this.#warnOfHazards();
