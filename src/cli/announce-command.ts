@@ -100,6 +100,11 @@ export const speakerOptions: readonly OptionSpec[] = [
     repeatable: true,
     description: "Let BGP peers connect here, e.g. 179 (default: only this node connects)",
   },
+  {
+    kind: "flag",
+    name: "bgp-passive",
+    description: "Connect to no BGP peer, and wait for them to connect; needs --bgp-listen",
+  },
   loadBalancerClass,
 ];
 

@@ -205,12 +205,13 @@ suite("naru announce", { concurrency: 2 }, () => {
       run("--key-file", key),
       runNaru(["announce", "-f", "nowhere", ...freePorts]),
     ]);
-    const [noKey, label, pattern, listen, twice] = await Promise.all([
+    const [noKey, label, pattern, listen, twice, passive] = await Promise.all([
       run("--peers", "10.0.0.2"),
       run("--node-labels", "edge"),
       run("--exclude-interfaces", "("),
       run("--bgp-listen", "x:y"),
       run("--bgp-listen", "127.0.0.1:179", "--bgp-listen", "127.0.0.2:179"),
+      run("--bgp-passive"),
     ]);
     assert.deepEqual([noFfi.code, shortKey.code, missing.code], [1, 1, 1]);
     assert.match(
@@ -220,10 +221,11 @@ suite("naru announce", { concurrency: 2 }, () => {
     assert.match(shortKey.stderr, /key 1 is shorter than 32 characters.*\nMake one with 'openssl rand -hex 32'/);
     assert.doesNotMatch(shortKey.stderr, /\bshort\b/);
     assert.match(missing.stderr, /naru: nowhere: /);
-    for (const { code, stderr } of [noKey, label, pattern, listen, twice]) {
+    for (const { code, stderr } of [noKey, label, pattern, listen, twice, passive]) {
       assert.equal(code, 2, stderr);
       assert.match(stderr, /^naru: --/);
     }
     assert.match(noKey.stderr, /--peers needs --key-file/);
+    assert.match(passive.stderr, /--bgp-passive needs --bgp-listen/);
   });
 });

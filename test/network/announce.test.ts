@@ -202,6 +202,29 @@ suite("naru announce", () => {
     await cluster.configure(bgpYaml.replace("type: LoadBalancer", "type: ClusterIP"));
     await bird.noRoute("198.51.100.0/32");
   });
+
+  test("waits for its router to connect where it is not to connect itself", async (t) => {
+    const isThere = requireTool(t, "bird") !== null && requireTool(t, "tcpdump") !== null;
+    const network = isThere ? TestNetwork.open(t) : null;
+    if (network === null) return;
+    const cluster = await openCluster(t, network, 1);
+    const [node] = cluster.nodes as readonly [ClusterNode];
+    const { client: router } = cluster;
+    await cluster.configure(bgpYaml);
+    // Whoever begins a connection sends SYN without ACK.
+    const begun = await Watcher.frames(router, "tcp port 179 and tcp[tcpflags] & (tcp-syn|tcp-ack) = tcp-syn");
+    await cluster.launch("--bgp-passive", "--bgp-listen", "179");
+    const session = async (): Promise<string | undefined> => (await node.vips()).bgpPeers[0]?.state;
+    assert.equal(await session(), "Active");
+    const options = 'password "river"; ipv4 { import all; export none; };';
+    const neighbor = `protocol bgp n1 { local as 65000; neighbor 10.9.0.1 as 65001; ${options} }`;
+    const bird = await Bird.start(t, router, "10.9.0.99", neighbor);
+    assert.match(await bird.route("198.51.100.0/32"), /BGP\.community: \(65001,7\)/);
+    assert.equal(await session(), "Established");
+    const byNode = begun.seen.filter((frame) => frame.slice(12, 24) === node.mac.replaceAll(":", ""));
+    assert.deepEqual([begun.seen.length > 0, byNode], [true, []]);
+    assert.equal(await node.signal("SIGTERM"), 0);
+  });
 });
 
 const bgpYaml = `apiVersion: metallb.io/v1beta1

@@ -41,7 +41,8 @@ export interface BfdTimes {
   readonly passive: boolean;
 }
 
-export function bgpPeerConfig(peer: ResolvedPeer): BgpPeerConfig {
+/** `passive`: it is left to the peer to connect; MetalLB's resources do not say it. */
+export function bgpPeerConfig(peer: ResolvedPeer, passive: boolean): BgpPeerConfig {
   const { bfd } = peer;
   return {
     name: peer.name,
@@ -65,7 +66,7 @@ export function bgpPeerConfig(peer: ResolvedPeer): BgpPeerConfig {
     ebgpMultiHop: peer.ebgpMultiHop,
     ttlSecurityHops: 0,
     bothFamilies: peer.dualStackAddressFamily,
-    passive: false,
+    passive,
   };
 }
 

@@ -28,6 +28,8 @@ export interface SpeakerOptions {
   readonly failBackDelayMs: number;
   /** Where BGP peers may connect; null = they may not. */
   readonly bgpListen: { readonly addresses: readonly string[]; readonly port: number } | null;
+  /** This node connects to no BGP peer. */
+  readonly bgpPassive: boolean;
   readonly loadBalancerClass: string;
 }
 
@@ -81,7 +83,7 @@ export function speakerOptionsFrom(values: OptionValues, bindVip: boolean): Spea
     bindVip,
     heartbeats: heartbeatsFrom(values),
     failBackDelayMs: values.number("fail-back-delay") * 1000,
-    bgpListen: bgpListenFrom(values),
+    ...bgpFrom(values),
     loadBalancerClass: values.optionalText("lb-class") ?? "",
   };
 }
@@ -98,6 +100,16 @@ function heartbeatsFrom(values: OptionValues): HeartbeatOptions | null {
   if (peers.length === 0) return null;
   const message = "--peers needs --key-file: a node believes only heartbeats that are signed";
   throw usageError(`${message}. Make a key with 'openssl rand -hex 32' and copy it to all nodes`, values.commandName);
+}
+
+function bgpFrom(values: OptionValues): Pick<SpeakerOptions, "bgpListen" | "bgpPassive"> {
+  const bgpListen = bgpListenFrom(values);
+  const bgpPassive = values.flag("bgp-passive");
+  if (bgpListen !== null || !bgpPassive) return { bgpListen, bgpPassive };
+  throw usageError(
+    "--bgp-passive needs --bgp-listen: peers must be able to connect where this node does not",
+    values.commandName,
+  );
 }
 
 function bgpListenFrom(values: OptionValues): SpeakerOptions["bgpListen"] {

@@ -249,7 +249,8 @@ export class Announcer {
     this.#network.set(mergeInterfaces(decision.layer2).map((each) => this.#withProbe(each)));
     this.#announced = [...new Set(decision.layer2.map(({ ip }) => ip))];
     this.#tellOthers();
-    this.#bgp.setPeers(config.peers.filter(({ name }) => decision.bgp.has(name)).map(bgpPeerConfig));
+    const peers = config.peers.filter(({ name }) => decision.bgp.has(name));
+    this.#bgp.setPeers(peers.map((peer) => bgpPeerConfig(peer, this.#options.bgpPassive)));
     this.#bgp.setRoutes(decision.bgp);
     this.#logChanges(this.#carriedOut, decision);
     this.#carriedOut = decision;
