@@ -4,10 +4,20 @@
 import assert from "node:assert/strict";
 import { suite, test, type TestContext } from "node:test";
 
+import { gatewayYaml } from "../cli/support/workspace.ts";
 import { requireTool } from "../support/requires.ts";
 import { openCluster, vips, type Cluster, type ClusterNode } from "./support/announce-cluster.ts";
 import { Watcher } from "./support/client-network.ts";
-import { gatewayService, lanYaml, launchGateways, Load, lossesOf, monotonicMs, ownerOf } from "./support/gateways.ts";
+import {
+  gatewayService,
+  lanYaml,
+  launchGateways,
+  Load,
+  lossesOf,
+  monotonicMs,
+  ownerOf,
+  startOrigin,
+} from "./support/gateways.ts";
 import { Bird, eventually } from "./support/routers.ts";
 import { TestNetwork, type Host } from "./support/test-network.ts";
 
@@ -164,7 +174,8 @@ suite("naru gateway --announce", () => {
     const { cluster, curl } = opened;
     const { client: router, nodes } = cluster;
     const [first, second] = nodes as readonly [ClusterNode, ClusterNode];
-    await cluster.configure(`${bgpYaml}${gatewayService("gateway", "port: 80", "SingleStack")}`);
+    const yaml = bgpYaml("198.51.100.0/28", "10.9.0.99");
+    await cluster.configure(`${yaml}${gatewayService("gateway", "port: 80", "SingleStack")}`);
     const neighbors = [1, 2].map(
       (at) =>
         `protocol bgp n${at} { local as 65000; neighbor 10.9.0.${at} as 65001; passive on; ipv4 { import all; export none; }; }`,
@@ -183,6 +194,70 @@ suite("naru gateway --announce", () => {
     assert.deepEqual(await via(), ["10.9.0.1"]);
     assert.equal(await ask(router, curl, "198.51.100.0"), first.name);
     assert.doesNotMatch(await second.host.ip("address show dev lo"), /198\.51\.100/);
+  });
+
+  test("announces IPv6 addresses by BGP over IPv6, and serves what comes by the route", async (t) => {
+    const opened = requireTool(t, "bird") === null ? null : await open(t, 1);
+    if (opened === null) return;
+    const { cluster, curl } = opened;
+    const { client: router, nodes } = cluster;
+    const [node] = nodes as readonly [ClusterNode];
+    const service = gatewayService("gateway", "port: 80", "SingleStack, ipFamilies: [IPv6]");
+    await cluster.configure(`${bgpYaml("2001:db8:5::1-2001:db8:5::9", "fd00:9::99")}${service}`);
+    const neighbor =
+      "protocol bgp n1 { local fd00:9::99 as 65000; neighbor fd00:9::1 as 65001; passive on; ipv6 { import all; export none; }; }";
+    const bird = await Bird.start(t, router, "10.9.0.99", neighbor);
+    await launchGateways(cluster, "--drain-delay-seconds", "0");
+    assert.match(await bird.route("2001:db8:5::1/128"), /BGP\.next_hop: fd00:9::1\b/);
+    assert.deepEqual(await listening(node), ["[2001:db8:5::1]:80"]);
+    const answer = async (): Promise<string> => await ask(router, curl, "2001:db8:5::1");
+    assert.equal(await eventually(answer, (body) => body !== ""), node.name);
+    assert.equal(await node.signal("SIGTERM"), 0);
+    await bird.noRoute("2001:db8:5::1/128");
+  });
+
+  test("serves, withholds and announces again with several threads as with one", async (t) => {
+    const opened = await open(t, 1);
+    if (opened === null) return;
+    const { cluster, curl } = opened;
+    const [node] = cluster.nodes as readonly [ClusterNode];
+    await cluster.configure(`${lanYaml}${gatewayService("gateway", "port: 81, targetPort: 80")}`);
+    await launchGateways(cluster, "--probe", "off", "--concurrency", "2", "--drain-delay-seconds", "0");
+    for (const address of vips) assert.equal(await ask(cluster.client, curl, address, 81), node.name);
+    assert.deepEqual(await listening(node), [`${vip}:81`, `${vip}:81`, `[${vip6}]:81`, `[${vip6}]:81`]);
+    const squatter = node.host.start(process.execPath, "-e", squat);
+    await new Promise((resolve) => squatter.stdout.once("data", resolve));
+    await cluster.configure(pinned);
+    const layer2 = async () => (await node.vips()).layer2.length;
+    await eventually(layer2, (count) => count === 0);
+    squatter.kill("SIGKILL");
+    await eventually(layer2, (count) => count === 2, 20_000);
+    for (const address of vips) assert.equal(await ask(cluster.client, curl, address), node.name);
+    assert.equal(await node.signal("SIGTERM"), 0);
+    assert.doesNotMatch(await node.host.ip("address show dev lo"), new RegExp(vip));
+  });
+
+  test("is what naru up does by itself where it may", async (t) => {
+    const opened = await open(t, 2);
+    if (opened === null) return;
+    const { cluster, curl } = opened;
+    await cluster.configure(pinned);
+    for (const node of cluster.nodes) {
+      await startOrigin(node);
+      await node.heedAnnouncer();
+      node.launchUp(await node.write("gateway.yaml", gatewayYaml(8080, "/")));
+    }
+    for (const node of cluster.nodes) await node.logged(/ serving /);
+    const owner = await ownerOf(cluster.nodes);
+    const heir = cluster.nodes.find((node) => node !== owner)!;
+    const answer = async (): Promise<string> => await ask(cluster.client, curl, vip);
+    assert.equal(await answer(), owner.name);
+    assert.equal(await ask(cluster.client, curl, vip6), owner.name);
+    assert.match(await cluster.client.ip(`neigh show ${vip}`), new RegExp(owner.mac));
+    assert.deepEqual(await listening(owner), [`${vip}:80`, `[${vip6}]:80`]);
+    await owner.signal("SIGKILL");
+    assert.equal(await eventually(answer, (body) => body !== ""), heir.name);
+    assert.equal(await heir.signal("SIGTERM"), 0);
   });
 
   test("says which capability it lacks", async (t) => {
@@ -206,10 +281,11 @@ suite("naru gateway --announce", () => {
 /** Has port 80 of every address. */
 const squat = 'require("net").createServer((socket) => socket.destroy()).listen(80, () => console.log("up"))';
 
-const bgpYaml = `apiVersion: metallb.io/v1beta1
+function bgpYaml(addresses: string, router: string): string {
+  return `apiVersion: metallb.io/v1beta1
 kind: IPAddressPool
 metadata: {name: routed, namespace: metallb-system}
-spec: {addresses: [198.51.100.0/28]}
+spec: {addresses: [${JSON.stringify(addresses)}]}
 ---
 apiVersion: metallb.io/v1beta1
 kind: BGPAdvertisement
@@ -218,5 +294,6 @@ metadata: {name: routed, namespace: metallb-system}
 apiVersion: metallb.io/v1beta2
 kind: BGPPeer
 metadata: {name: router, namespace: metallb-system}
-spec: {myASN: 65001, peerASN: 65000, peerAddress: 10.9.0.99, holdTime: 9s}
+spec: {myASN: 65001, peerASN: 65000, peerAddress: ${JSON.stringify(router)}, holdTime: 9s}
 `;
+}

@@ -77,7 +77,14 @@ export class ClusterNode {
   /** Starts a gateway that announces, with the files of all nodes and the one of this node alone. */
   launchGateway(ownFile: string, ...options: readonly string[]): void {
     this.#adminPort = 15_000;
-    this.#launch("gateway", ["--announce", "--concurrency", "1", "-f", ownFile, ...options]);
+    const threads = options.includes("--concurrency") ? [] : ["--concurrency", "1"];
+    this.#launch("gateway", ["--announce", ...threads, "-f", ownFile, ...options]);
+  }
+
+  /** Starts all that the files say, with those of all nodes and the one of this node alone. */
+  launchUp(ownFile: string, ...options: readonly string[]): void {
+    this.#adminPort = 15_000;
+    this.#launch("up", ["-f", ownFile, ...options]);
   }
 
   #launch(command: string, options: readonly string[]): void {

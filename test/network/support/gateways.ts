@@ -18,11 +18,7 @@ export function gatewayService(name: string, port: string, families = "PreferDua
 apiVersion: v1
 kind: Service
 metadata: {name: ${name}}
-spec:
-  type: LoadBalancer
-  ipFamilyPolicy: ${families}
-  selector: {istio: ingressgateway}
-  ports: [{name: http, ${port}}]
+spec: {type: LoadBalancer, ipFamilyPolicy: ${families}, selector: {istio: ingressgateway}, ports: [{name: http, ${port}}]}
 `;
 }
 
