@@ -11,6 +11,7 @@ import { LoadOrigin } from "../support/load-origin.ts";
 import { connectRaw } from "../support/raw-peer.ts";
 import { eventually, startProxy } from "../support/proxy-under-test.ts";
 import { gatewayYaml, openGatewayFiles, routesYaml, serviceYaml, yamlFile } from "./support/gateway.ts";
+import { pause } from "./support/pause.ts";
 
 const freePorts = ["--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
 
@@ -42,12 +43,20 @@ class ProbedGateway {
       this.port = answer?.status === 200 ? port : null;
     };
     await probe();
-    const probing = setInterval(() => void probe(), 50);
-    void this.naru.ended.then(() => clearInterval(probing));
+    let ended = false;
+    void this.naru.ended.then(() => (ended = true));
+    // One after the other: a late answer must not undo what a newer one said.
+    const keepProbing = async () => {
+      while (!ended) {
+        await pause(50);
+        await probe();
+      }
+    };
+    void keepProbing();
   }
 }
 
-suite("stopping under load", { timeout: 60_000 }, () => {
+suite("stopping under load", { timeout: 90_000 }, () => {
   test("SIGTERM: every request that was accepted is answered and logged, the last answer of a connection says so", async () => {
     await using origin = await LoadOrigin.start();
     await using files = await openGatewayFiles();
@@ -116,7 +125,8 @@ suite("stopping under load", { timeout: 60_000 }, () => {
     await writeConfig(files, origin.port);
     await using disposables = new AsyncDisposableStack();
     const start = async () => {
-      const naru = disposables.use(startGatewayProcess(files.folder, "--drain-delay-seconds", "0.4"));
+      // Many times what the balancer needs to notice, on a busy machine too.
+      const naru = disposables.use(startGatewayProcess(files.folder, "--drain-delay-seconds", "2"));
       const gateway = new ProbedGateway(naru);
       await gateway.startProbing();
       return gateway;
