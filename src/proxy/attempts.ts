@@ -73,10 +73,10 @@ export class Attempts {
     exchange.upstream = null;
     upstream.exchange = null;
     this.#end(exchange, exchange.responseCode < 500);
-    const { keepAlive, keepAliveTimeoutSeconds } = exchange.responseParser.head;
-    if (keepAliveTimeoutSeconds >= 0) upstream.idleLimitMs = keepAliveTimeoutSeconds * 1_000;
+    const { upstreamIdleSeconds } = exchange;
+    if (upstreamIdleSeconds >= 0) upstream.idleLimitMs = upstreamIdleSeconds * 1_000;
     if (!clean) upstream.discard();
-    else if (keepAlive) this.#pool.release(upstream, nowMs);
+    else if (exchange.upstreamKeepsAlive) this.#pool.release(upstream, nowMs);
     else upstream.close();
   }
 
@@ -162,7 +162,6 @@ export class Attempts {
 
   /** Forgets what the last attempt sent and received. */
   #forgetAttempt(exchange: Exchange): void {
-    exchange.responseParser.reset();
     exchange.responseState = messageState.head;
     exchange.partialFill = 0;
     exchange.requestSent = false;

@@ -11,7 +11,7 @@ import type { ByteRange } from "../telemetry/port.ts";
 import type { Cluster } from "./cluster.ts";
 import type { DownstreamConnection } from "./downstream-connection.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { BodyDecoder, RequestHeadParser, ResponseHeadParser, type HeadLimits } from "./http1/index.ts";
+import { BodyDecoder, RequestHeadParser, type HeadLimits, type ResponseHeadParser } from "./http1/index.ts";
 import { requestIdBytes } from "./request-ids.ts";
 import type { BoundAction, BoundForward } from "./route-binding.ts";
 import type { TraceContext } from "./trace-context.ts";
@@ -38,7 +38,6 @@ export interface ExchangeTimers {
 export class Exchange implements RequestView, ReceivedRequest {
   readonly scheme = "http";
   readonly requestParser: RequestHeadParser;
-  readonly responseParser: ResponseHeadParser;
   readonly requestBody: BodyDecoder;
   readonly responseBody = new BodyDecoder();
   readonly routeDeadline: Deadline;
@@ -52,9 +51,10 @@ export class Exchange implements RequestView, ReceivedRequest {
   /** The request head, kept for retries and the access log; offsets of `request` point into it. */
   headBytes: Buffer = Buffer.allocUnsafeSlow(initialHeadBytes);
   headFill = 0;
-  /** A response head that came in pieces. */
+  /** A response head that came in pieces, and its parser. Whole ones go by one parser of the thread. */
   partialResponse: Buffer = noBytes;
   partialFill = 0;
+  partialParser: ResponseHeadParser | null = null;
   /** Payload of the request sent so far, while it may have to be sent again. */
   bodyCopy: Buffer = noBytes;
   bodyCopyFill = 0;
@@ -99,6 +99,9 @@ export class Exchange implements RequestView, ReceivedRequest {
   startedWallMs = 0;
   upstreamStartedMs = 0;
   upstreamServiceMs = -1;
+  /** What the response says of its connection: whether it lives on, and for how long when idle, or -1. */
+  upstreamKeepsAlive = false;
+  upstreamIdleSeconds = -1;
   responseCode = 0;
   flags = "-";
   details: string | null = null;
@@ -114,7 +117,6 @@ export class Exchange implements RequestView, ReceivedRequest {
 
   constructor(options: ExchangeOptions, timers: ExchangeTimers) {
     this.requestParser = new RequestHeadParser(options);
-    this.responseParser = new ResponseHeadParser(options);
     this.requestBody = new BodyDecoder(options.underscores);
     this.routeDeadline = new Deadline(() => timers.onRouteTimeout(this));
     this.tryDeadline = new Deadline(() => timers.onTryTimeout(this));
@@ -170,14 +172,13 @@ export class Exchange implements RequestView, ReceivedRequest {
   /** Ready for the next request of any connection. */
   reset(): void {
     this.requestParser.reset();
-    this.responseParser.reset();
     if (this.headBytes.length > keptHeadBytes) this.headBytes = Buffer.allocUnsafeSlow(initialHeadBytes);
     this.headFill = 0;
     this.partialResponse = noBytes;
     this.partialFill = 0;
     this.bodyCopy = noBytes;
     this.bodyCopyFill = 0;
-    this.tried.length = 0;
+    if (this.tried.length > 0) this.tried.length = 0;
     this.downstream = null;
     this.upstream = null;
     this.route = null;

@@ -73,7 +73,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
       deadlines,
       coarse,
       stats,
-      maxHeadBytes: options.maxHeadBytes,
+      limits: options,
       recordsAddresses: accessLog !== null,
     });
   }

@@ -7,7 +7,15 @@ import type { CoarseTime } from "./coarse-time.ts";
 import type { Endings } from "./endings.ts";
 import { messageState, type Exchange } from "./exchange.ts";
 import { encodeBody, encodeInterimHead, encodeResponseHead, framingBytes, responseHeadSlack } from "./forwarding.ts";
-import { complete, failed, writeAscii } from "./http1/index.ts";
+import {
+  complete,
+  failed,
+  needMore,
+  ResponseHeadParser,
+  writeAscii,
+  type HeadLimits,
+  type ResponseHead,
+} from "./http1/index.ts";
 import { retriesStatus } from "./retry.ts";
 import type { DataPlaneStats } from "./stats.ts";
 import type { UpstreamConnection } from "./upstream-connection.ts";
@@ -22,7 +30,7 @@ export interface ResponseRelayParts {
   readonly deadlines: Deadlines;
   readonly coarse: CoarseTime;
   readonly stats: DataPlaneStats;
-  readonly maxHeadBytes: number;
+  readonly limits: HeadLimits;
   /** The access log wants to know our end of the upstream connection. */
   readonly recordsAddresses: boolean;
 }
@@ -36,7 +44,9 @@ export class ResponseRelay {
   readonly #deadlines: Deadlines;
   readonly #coarse: CoarseTime;
   readonly #stats: DataPlaneStats;
-  readonly #maxHeadBytes: number;
+  readonly #limits: HeadLimits;
+  /** For heads that come whole: one for all exchanges stays in the cache. */
+  readonly #parser: ResponseHeadParser;
   readonly #recordsAddresses: boolean;
 
   constructor(parts: ResponseRelayParts) {
@@ -46,7 +56,8 @@ export class ResponseRelay {
     this.#deadlines = parts.deadlines;
     this.#coarse = parts.coarse;
     this.#stats = parts.stats;
-    this.#maxHeadBytes = parts.maxHeadBytes;
+    this.#limits = parts.limits;
+    this.#parser = new ResponseHeadParser(parts.limits);
     this.#recordsAddresses = parts.recordsAddresses;
   }
 
@@ -54,41 +65,43 @@ export class ResponseRelay {
     exchange.responseSeen = true;
     while (from < to) {
       if (exchange.responseState === messageState.head) from = this.#receiveResponseHead(exchange, bytes, from, to);
-      else from = this.#relayResponse(exchange, bytes, from, to, -1);
+      else from = this.#relayResponse(exchange, null, bytes, from, to, 0);
       // The response, or the attempt, may have ended on the way.
       if (exchange.upstream !== upstream) return;
     }
   }
 
   #receiveResponseHead(exchange: Exchange, bytes: Buffer, from: number, to: number): number {
-    const parser = exchange.responseParser;
     const before = exchange.partialFill;
+    let parser = this.#parser;
     let status;
-    let next;
     if (before === 0) {
+      parser.reset();
       status = parser.parse(bytes, from, to);
-      next = from + parser.head.length;
+      if (status === needMore) {
+        exchange.partialParser ??= new ResponseHeadParser(this.#limits);
+        exchange.partialParser.reset();
+        this.#keepPartialResponse(exchange, bytes, from, to);
+      }
     } else {
-      const length = Math.min(to - from, this.#maxHeadBytes + 1 - before);
+      parser = exchange.partialParser!;
+      const length = Math.min(to - from, this.#limits.maxHeadBytes + 1 - before);
       this.#keepPartialResponse(exchange, bytes, from, from + length);
       status = parser.parse(exchange.partialResponse, 0, exchange.partialFill);
-      next = from + parser.head.length - before;
     }
     if (status === failed) {
       if (parser.errorLimit !== null) this.#stats.limitHits[parser.errorLimit]++;
       this.#attempts.fail(exchange, "UPSTREAM_PROTOCOL_ERROR", parser.errorReason);
       return to;
     }
-    if (status !== complete) {
-      if (before === 0) this.#keepPartialResponse(exchange, bytes, from, to);
-      return to;
-    }
-    const code = parser.head.statusCode;
-    if (code < 200) {
-      this.#relayInterim(exchange, code);
+    if (status !== complete) return to;
+    const { head } = parser;
+    const next = from + head.length - before;
+    if (head.isInterim) {
+      this.#relayInterim(exchange, head);
       return next;
     }
-    return this.#onResponseHead(exchange, bytes, next, to);
+    return this.#onResponseHead(exchange, head, bytes, next, to);
   }
 
   #keepPartialResponse(exchange: Exchange, bytes: Buffer, from: number, to: number): void {
@@ -97,8 +110,8 @@ export class ResponseRelay {
     exchange.partialFill += to - from;
   }
 
-  #relayInterim(exchange: Exchange, code: number): void {
-    const { head } = exchange.responseParser;
+  #relayInterim(exchange: Exchange, head: ResponseHead): void {
+    const code = head.statusCode;
     if (code === 101 || ++exchange.interimResponses > maxInterimResponses) {
       this.#attempts.fail(exchange, "UPSTREAM_PROTOCOL_ERROR", code === 101 ? "101 without upgrade" : "too many 1xx");
       return;
@@ -108,12 +121,10 @@ export class ResponseRelay {
       const downstream = exchange.downstream!;
       downstream.send(encodeInterimHead(downstream.connection.reserve(head.length + responseHeadSlack), head));
     }
-    exchange.responseParser.reset();
     exchange.partialFill = 0;
   }
 
-  #onResponseHead(exchange: Exchange, bytes: Buffer, from: number, to: number): number {
-    const head = exchange.responseParser.head;
+  #onResponseHead(exchange: Exchange, head: ResponseHead, bytes: Buffer, from: number, to: number): number {
     const code = head.statusCode;
     const nowMs = this.#clock.nowMs();
     exchange.upstreamServiceMs = nowMs - exchange.upstreamStartedMs;
@@ -153,30 +164,41 @@ export class ResponseRelay {
     const isEarly = exchange.requestState !== messageState.done;
     if (isEarly) head.keepAlive = false;
     if (endsWithConnection || isLast || isEarly) exchange.closeDownstream = true;
-    return this.#relayResponse(exchange, bytes, from, to, nowMs);
+    exchange.upstreamKeepsAlive = head.keepAlive;
+    exchange.upstreamIdleSeconds = head.keepAliveTimeoutSeconds;
+    return this.#relayResponse(exchange, head, bytes, from, to, nowMs);
   }
 
-  /** `headMs`: when the head came, if it goes out with these bytes; else -1. */
-  #relayResponse(exchange: Exchange, bytes: Buffer, from: number, to: number, headMs: number): number {
-    const withHead = headMs >= 0;
+  /** `head` goes out with these bytes, and came at `headMs`; null = it has gone. */
+  #relayResponse(
+    exchange: Exchange,
+    head: ResponseHead | null,
+    bytes: Buffer,
+    from: number,
+    to: number,
+    headMs: number,
+  ): number {
     const body = exchange.responseBody;
-    const head = exchange.responseParser.head;
     const downstream = exchange.downstream!;
     const before = body.payloadBytes;
     let next = from;
     if (!body.done && from < to) {
       next = body.decode(bytes, from, to);
       if (body.failed) {
-        this.#attempts.fail(exchange, withHead ? "UPSTREAM_PROTOCOL_ERROR" : "UPSTREAM_BODY_INVALID", body.errorReason);
+        this.#attempts.fail(
+          exchange,
+          head !== null ? "UPSTREAM_PROTOCOL_ERROR" : "UPSTREAM_BODY_INVALID",
+          body.errorReason,
+        );
         return to;
       }
     }
     const decoded = next > from;
     const payloadBytes = body.payloadBytes - before;
     const room = payloadBytes + framingBytes(payloadBytes, body.trailers);
-    const out = downstream.connection.reserve(withHead ? room + head.length + responseHeadSlack : room);
+    const out = downstream.connection.reserve(head === null ? room : room + head.length + responseHeadSlack);
     let at = 0;
-    if (withHead) {
+    if (head !== null) {
       const minor = exchange.requestParser.head.minorVersion;
       at = encodeResponseHead(
         out,
@@ -201,7 +223,7 @@ export class ResponseRelay {
     if (!goesOn && !body.done) exchange.upstream!.pause();
     if (body.done) {
       // Most responses end with the bytes of their head, and then the clock need not be read again.
-      this.#finishResponse(exchange, next < to, withHead ? headMs : this.#clock.nowMs());
+      this.#finishResponse(exchange, next < to, head === null ? this.#clock.nowMs() : headMs);
       return to;
     }
     return next;

@@ -21,7 +21,7 @@ const versionPrefix = asciiBytes("HTTP/1.");
 const statusOffset = 9;
 const statusBytes = 12;
 
-/** One per connection, reused: `reset` before each response, interim ones included. */
+/** Reused: `reset` before each response, interim ones included. */
 export class ResponseHeadParser {
   /** Filled when `parse` says `complete`. */
   readonly head: ResponseHead;
