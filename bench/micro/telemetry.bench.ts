@@ -85,7 +85,7 @@ async function benchScrape(): Promise<void> {
 }
 
 function received(text: string): ByteRange {
-  return { bytes: Buffer.from(text, "latin1"), start: 0, end: text.length };
+  return { bytes: Buffer.from(text, "latin1"), start: 0, end: text.length, plain: false };
 }
 
 const record: AccessLogRecord = {

@@ -3,7 +3,7 @@
 // Used as `writers.copyBytes`.
 
 /** Shorter ranges are copied by a loop, which undercuts the fixed cost of the native call (bench/micro/head.bench.ts). */
-const longRange = 32;
+const longRange = 18;
 
 /** Writes an integer from 0 to 2^53-1 in decimal. */
 export function writeDecimal(out: Buffer, at: number, value: number): number {

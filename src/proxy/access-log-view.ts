@@ -11,10 +11,10 @@ import { copyBytes, HeaderId, writeAscii, type RequestHead } from "./http1/index
 const initialForwardedBytes = 256;
 const comma = 0x2c;
 
-/** The bytes of an ASCII text that stays the same, e.g. of a connection's address. */
+/** The bytes of a plain text that stays the same, e.g. of a connection's address. */
 export function asciiRange(text: string): ByteRange {
   const bytes = Buffer.allocUnsafeSlow(text.length);
-  return { bytes, start: 0, end: writeAscii(bytes, 0, text) };
+  return { bytes, start: 0, end: writeAscii(bytes, 0, text), plain: true };
 }
 
 /** A part of what was received; which part is changed for every exchange. */
@@ -22,6 +22,7 @@ class ReceivedRange implements ByteRange {
   bytes: Buffer = Buffer.alloc(0);
   start = 0;
   end = 0;
+  plain = false;
 
   of(bytes: Buffer, start: number, end: number): this {
     this.bytes = bytes;
@@ -104,6 +105,7 @@ export class AccessLogView implements AccessLogRecord {
   #requestIdOf(exchange: Exchange, atEdge: boolean): ByteRange {
     const made = exchange.requestId;
     const received = atEdge ? null : value(exchange.requestParser.head, HeaderId.xRequestId, this.#requestId);
+    this.#requestId.plain = received === null;
     return received ?? this.#requestId.of(made, 0, made.length);
   }
 

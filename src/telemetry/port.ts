@@ -49,6 +49,8 @@ export interface ByteRange {
   readonly bytes: Buffer;
   readonly start: number;
   readonly end: number;
+  /** Known to be visible ASCII without quotes and backslashes, as what naru itself writes is. */
+  readonly plain: boolean;
 }
 
 /**

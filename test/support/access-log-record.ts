@@ -61,5 +61,5 @@ function textOf(range: ByteRange | null): string | null {
 
 function rangeOf(text: string | null): ByteRange | null {
   if (text === null) return null;
-  return { bytes: Buffer.from(`before${text}after`, "latin1"), start: 6, end: 6 + text.length };
+  return { bytes: Buffer.from(`before${text}after`, "latin1"), start: 6, end: 6 + text.length, plain: false };
 }

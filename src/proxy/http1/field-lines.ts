@@ -16,6 +16,9 @@ const inValue = 3;
 const atLineFeed = 4;
 const atFinalLineFeed = 5;
 
+/** How many bytes there are from space to `~`; all of them may stand in a value. */
+const visibleOrSpace = 0x7f - space;
+
 /** One per parser, reused for each message. All offsets are relative to the base given to `scan`. */
 export class FieldLines {
   count = 0;
@@ -90,7 +93,12 @@ export class FieldLines {
         state = inValue;
       }
       if (state === inValue) {
-        while (at < to && field[bytes[at]!] === 1) at++;
+        while (at < to) {
+          const byte = bytes[at]!;
+          // Most are visible ASCII or spaces, and one comparison costs less than a look into a table.
+          if ((byte - space) >>> 0 >= visibleOrSpace && field[byte] !== 1) break;
+          at++;
+        }
         if (at === to) break;
         if (bytes[at] !== carriageReturn) return this.#fail(valueReason(bytes[at]!), false);
         this.valueEnd[index] = trimmedEnd(bytes, base + this.valueStart[index]!, at) - base;

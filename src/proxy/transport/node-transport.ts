@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 import { createServer, Socket, type Server } from "node:net";
 
 import { systemClock, type Clock } from "../../core/index.ts";
+import { DirectWriter } from "./direct-writer.ts";
 import { threadSample } from "./thread-sample.ts";
 import type {
   Connection,
@@ -92,6 +93,7 @@ class NodeConnection implements Connection, Writer {
   readonly #siblings: Users | null;
   #handler: ConnectionHandler | null;
   #socket: Socket | null = null;
+  #writer: DirectWriter | null = null;
   #connected = false;
   #paused = false;
   /** Sent, but not yet written to the socket. */
@@ -116,7 +118,8 @@ class NodeConnection implements Connection, Writer {
   }
 
   get queuedBytes(): number {
-    return this.#closed ? 0 : this.#postedBytes + (this.#socket?.writableLength ?? 0);
+    if (this.#closed || this.#socket === null) return 0;
+    return this.#postedBytes + this.#writer!.queuedBytes + this.#socket.writableLength;
   }
 
   open({ host, port }: ConnectOptions): void {
@@ -169,16 +172,14 @@ class NodeConnection implements Connection, Writer {
     const socket = this.#socket;
     if (socket === null || !this.#connected || this.#ended || this.#leaving || this.#closed) return true;
     if (length > 0 && this.#memory.writes.post(this, length)) this.#postedBytes += length;
-    this.#blocked = socket.writableNeedDrain;
+    this.#blocked = socket.writableNeedDrain || this.#writer!.queuedBytes >= highWaterBytes;
     return !this.#blocked;
   }
 
   write(bytes: Buffer): boolean {
     this.#postedBytes = 0;
     if (this.#leaving || this.#closed) return true;
-    const socket = this.#socket!;
-    socket.write(bytes);
-    return socket.writableLength === 0;
+    return this.#writer!.write(bytes);
   }
 
   sendWith(length: number, bytes: Buffer, from: number, to: number): boolean {
@@ -242,7 +243,7 @@ class NodeConnection implements Connection, Writer {
    */
   #afterFlush(action: (socket: Socket) => void): void {
     const socket = this.#socket!;
-    if (socket.writableLength === 0) {
+    if (socket.writableLength === 0 && this.#writer!.queuedBytes === 0) {
       action(socket);
       return;
     }
@@ -262,14 +263,16 @@ class NodeConnection implements Connection, Writer {
   }
 
   #attach(socket: Socket): void {
-    this.#socket = socket;
-    this.#memory.users.enter();
-    this.#siblings?.enter();
-    socket.on("drain", () => {
+    const onDrain = (): void => {
       if (!this.#blocked || this.#ended || this.#leaving) return;
       this.#blocked = false;
       this.#handler?.onDrain();
-    });
+    };
+    this.#socket = socket;
+    this.#writer = new DirectWriter(socket, onDrain);
+    this.#memory.users.enter();
+    this.#siblings?.enter();
+    socket.on("drain", onDrain);
     socket.on("end", () => {
       if (!this.#leaving) this.#handler?.onEnd();
     });

@@ -70,20 +70,13 @@ export class LineWriter {
     }
     const { bytes, start } = range;
     const end = Math.min(range.end, start + maxValueChars);
-    const { plain, quotes } = style;
+    const { quotes } = style;
     this.#reserve((end - start) * maxEscapeBytes + 2);
     const out = this.bytes;
     let at = this.length;
     if (quotes.length > 0) out[at++] = quotes[0]!;
-    const from = at;
-    // Nearly always all of it is plain, so it is copied first and done again when it was not.
-    let special = 0;
-    for (let index = start; index < end; index++) {
-      const byte = bytes[index]!;
-      out[at++] = byte;
-      special |= plain[byte]! ^ 1;
-    }
-    if (special !== 0) at = writeEscaped(bytes, start, end, style, out, from);
+    if (range.plain) at = writers.copyBytes(bytes, start, end, out, at);
+    else at = writeReceived(bytes, start, end, style, out, at);
     if (quotes.length > 0) out[at++] = quotes[0]!;
     this.length = at;
   }
@@ -134,6 +127,19 @@ export class LineWriter {
     this.bytes.copy(next, 0, 0, this.length);
     this.bytes = next;
   }
+}
+
+function writeReceived(bytes: Buffer, start: number, end: number, style: ValueStyle, out: Buffer, at: number): number {
+  const { plain } = style;
+  const from = at;
+  // Nearly always all of it is plain, so it is copied first and done again when it was not.
+  let special = 0;
+  for (let index = start; index < end; index++) {
+    const byte = bytes[index]!;
+    out[at++] = byte;
+    special |= plain[byte]! ^ 1;
+  }
+  return special === 0 ? at : writeEscaped(bytes, start, end, style, out, from);
 }
 
 function writeEscaped(bytes: Buffer, start: number, end: number, style: ValueStyle, out: Buffer, at: number): number {
