@@ -22,7 +22,8 @@ interface WriteRequest {
 }
 
 /** In these versions `writeBuffer` is as above; in older ones null would end the process. */
-export const isKnownNode = /^26\.10\./.test(process.versions.node);
+export const isKnownNode = process.versions.node.startsWith("26.10.");
+const handleKey = "_handle";
 const nothing = Buffer.alloc(0);
 
 /** Of one socket, from when it is connected. */
@@ -78,7 +79,7 @@ export class DirectWriter {
 }
 
 function handleOf(socket: Socket): Handle | null {
-  return (socket as unknown as { readonly _handle: Handle | null })._handle;
+  return (socket as unknown as Readonly<Record<typeof handleKey, Handle | null>>)[handleKey];
 }
 
 /** As the stream would have reported it. */
