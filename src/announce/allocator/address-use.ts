@@ -16,29 +16,35 @@ export interface Sharer {
 /** INVARIANT: all users have the same sharing and backend key, and no port stands twice. */
 export class AddressUse {
   readonly #users = new Map<string, Sharer>();
+  /** By port. */
+  readonly #owners = new Map<string, string>();
 
   /** Why this service may not use the address, or null. Its own use of it does not count. */
   conflict(sharer: Sharer): string | null {
-    for (const user of this.#users.values()) {
-      if (user.key === sharer.key) continue;
-      const reason = conflictBetween(user, sharer);
-      if (reason !== null) return reason;
+    // Any other will do: their keys are the same.
+    const other = this.#users.values().find(({ key }) => key !== sharer.key);
+    const reason = other === undefined ? null : whyNotTogether(other, sharer);
+    if (reason !== null) return reason;
+    for (const port of sharer.ports) {
+      const owner = this.#owners.get(port) ?? sharer.key;
+      if (owner !== sharer.key) return `its port ${port} is used by ${owner}`;
     }
     return null;
   }
 
   add(sharer: Sharer): void {
     this.#users.set(sharer.key, sharer);
+    for (const port of sharer.ports) this.#owners.set(port, sharer.key);
   }
 }
 
-function conflictBetween(user: Sharer, sharer: Sharer): string | null {
+/** Whatever their ports are. */
+function whyNotTogether(user: Sharer, sharer: Sharer): string | null {
   if (user.sharingKey === "" || sharer.sharingKey === "")
     return `it is used by ${user.key}, and not both allow sharing`;
   if (user.sharingKey !== sharer.sharingKey) return `it is used by ${user.key}, whose sharing key is another`;
   if (user.backendKey !== sharer.backendKey) {
     return `it is used by ${user.key}, whose externalTrafficPolicy or selector is another`;
   }
-  const port = sharer.ports.find((each) => user.ports.includes(each));
-  return port === undefined ? null : `its port ${port} is used by ${user.key}`;
+  return null;
 }

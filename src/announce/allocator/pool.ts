@@ -4,8 +4,9 @@
 import { ip } from "../../core/index.ts";
 import type { IPAddressPool, Labels } from "../../model/index.ts";
 import { matchesAny, matchesSelector } from "../selectors.ts";
-import { AddressSet } from "./address-set.ts";
 import { AddressUse, type Sharer } from "./address-use.ts";
+import { RangeUse } from "./range-use.ts";
+import { SharedAddresses } from "./shared-addresses.ts";
 
 export type Family = 4 | 6;
 type Ip = NonNullable<ReturnType<typeof ip.parse>>;
@@ -21,20 +22,19 @@ export class Pool {
   readonly name: string;
   readonly autoAssign: boolean;
   readonly #spec: IPAddressPool;
-  readonly #ranges: readonly ip.IpRange[];
-  readonly #used = { 4: new AddressSet(), 6: new AddressSet() } as const;
+  readonly #ranges: readonly (ip.IpRange & { readonly use: RangeUse })[];
   readonly #uses = { 4: new Map<bigint, AddressUse>(), 6: new Map<bigint, AddressUse>() } as const;
-  /** Addresses by the sharing key of their users. */
-  readonly #shared = new Map<string, Ip[]>();
+  /** By the sharing key of their users. */
+  readonly #shared = { 4: new Map<string, SharedAddresses>(), 6: new Map<string, SharedAddresses>() } as const;
   readonly #inUse = { 4: 0, 6: 0 };
 
   constructor(spec: IPAddressPool) {
     this.name = spec.name;
     this.autoAssign = spec.autoAssign;
     this.#spec = spec;
-    this.#ranges = spec.ranges.map(ip.rangeOf);
-    for (const { family, first } of this.#ranges)
-      if (this.#isBuggy({ family, value: first })) this.#occupy(family, first);
+    this.#ranges = spec.ranges
+      .map(ip.rangeOf)
+      .map((range) => ({ ...range, use: new RangeUse(range.first, range.last) }));
   }
 
   /** Lower comes first; 0 stands for none and comes last (MetalLB). */
@@ -81,22 +81,23 @@ export class Pool {
       use = new AddressUse();
       this.#uses[family].set(value, use);
       this.#inUse[family]++;
-      this.#occupy(family, value);
-      if (sharer.sharingKey !== "") {
-        const shared = this.#shared.get(sharer.sharingKey);
-        if (shared === undefined) this.#shared.set(sharer.sharingKey, [address]);
-        else shared.push(address);
-      }
+      this.#ranges.find((range) => ip.contains(range, address))!.use.take(value);
     }
     use.add(sharer);
+    if (sharer.sharingKey === "") return;
+    const key = groupOf(sharer);
+    let shared = this.#shared[family].get(key);
+    if (shared === undefined) this.#shared[family].set(key, (shared = new SharedAddresses()));
+    shared.use(value, sharer.ports);
   }
 
   /** The first address, in the order of the ranges, that is free or may be shared; null when there is none. */
   lowest(family: Family, sharer: Sharer): Ip | null {
     for (const range of this.#ranges) {
       if (range.family !== family) continue;
-      const free = this.#used[family].lowestFree(range.first, range.last);
-      const shareable = this.#lowestShareable(range, sharer);
+      const free = this.#lowestFree(family, range.use);
+      const group = sharer.sharingKey === "" ? undefined : this.#shared[family].get(groupOf(sharer));
+      const shareable = group?.lowest(range.first, range.last, sharer.ports) ?? null;
       const value = free === null || (shareable !== null && shareable < free) ? shareable : free;
       if (value !== null) return { family, value };
     }
@@ -113,23 +114,13 @@ export class Pool {
     return { total, inUse: this.#inUse[family] };
   }
 
-  #lowestShareable(range: ip.IpRange, sharer: Sharer): bigint | null {
-    if (sharer.sharingKey === "") return null;
-    let lowest: bigint | null = null;
-    for (const address of this.#shared.get(sharer.sharingKey) ?? []) {
-      if (!ip.contains(range, address) || (lowest !== null && address.value > lowest)) continue;
-      if (this.conflict(address, sharer) === null) lowest = address.value;
+  /** What is never handed out is used up on the way. */
+  #lowestFree(family: Family, use: RangeUse): bigint | null {
+    for (;;) {
+      const value = use.lowestFree();
+      if (value === null || !this.#isBuggy({ family, value })) return value;
+      use.take(value);
     }
-    return lowest;
-  }
-
-  /** Neighbours that are never handed out go along, so that a search does not stop at each of them. */
-  #occupy(family: Family, value: bigint): void {
-    let first = value;
-    let last = value;
-    while (this.#isBuggy({ family, value: first - 1n })) first--;
-    while (this.#isBuggy({ family, value: last + 1n })) last++;
-    this.#used[family].add(first, last);
   }
 
   #isBuggy({ family, value }: Ip): boolean {
@@ -137,6 +128,11 @@ export class Pool {
     const lastOctet = value & 0xffn;
     return lastOctet === 0n || lastOctet === 255n;
   }
+}
+
+/** Only services of one group can have an address together. */
+function groupOf({ sharingKey, backendKey }: Sharer): string {
+  return JSON.stringify([sharingKey, backendKey]);
 }
 
 /** Addresses of a range that end in .0 or .255. */
