@@ -12,6 +12,7 @@ import {
   maxAddressBytes,
   type SocketAddress,
 } from "./socket-address.ts";
+import { openSplicePipe, type SplicePipe } from "./splice-pipe.ts";
 import { systemError } from "./system-error.ts";
 
 const streamSocket = 1;
@@ -91,6 +92,11 @@ export class Sockets {
   receive(fd: number, memory: MappedMemory): number {
     const length = this.#libc.receiveAt(fd, memory.address, memory.bytes.length, dontWait);
     return length < 0 ? this.#libc.resultOf(length) : length;
+  }
+
+  /** To move bytes from one socket to another by; null: there are no files left. */
+  openPipe(): SplicePipe | null {
+    return openSplicePipe(this.#libc);
   }
 
   /** Closing will send RST. */

@@ -123,6 +123,11 @@ export class DownstreamConnection implements ConnectionHandler {
     return false;
   }
 
+  /** The client gets something that does not pass through here. */
+  noteActive(): void {
+    this.activeAtMs = this.listener.coarse.nowMs;
+  }
+
   /** Offers held bytes again, and reads on when there is room. */
   resumeInput(): void {
     if (this.#consuming || this.closed) return;

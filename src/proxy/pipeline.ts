@@ -293,6 +293,10 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
     this.#responses.onData(exchange, upstream, bytes, from, to);
   }
 
+  onUpstreamForwarded(exchange: Exchange, bytes: number): void {
+    this.#responses.onForwarded(exchange, bytes);
+  }
+
   onUpstreamEnd(exchange: Exchange): void {
     this.#responses.onEnd(exchange);
   }

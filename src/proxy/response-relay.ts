@@ -226,7 +226,18 @@ export class ResponseRelay {
       this.#finishResponse(exchange, next < to, head === null ? this.#clock.nowMs() : headMs);
       return to;
     }
+    // A body with a length that goes out as it came in need not be seen.
+    if (head !== null && !exchange.chunkedDownstream && body.remainingBytes > 0) {
+      exchange.upstream!.forward(downstream.connection, body.remainingBytes);
+    }
     return next;
+  }
+
+  /** So many bytes of the body went to the client unseen. */
+  onForwarded(exchange: Exchange, bytes: number): void {
+    exchange.downstream!.noteActive();
+    exchange.responseBody.pass(bytes);
+    if (exchange.responseBody.done) this.#finishResponse(exchange, false, this.#clock.nowMs());
   }
 
   /** `surplus`: the upstream sent more than its response; whatever that is, nobody asked for it. */

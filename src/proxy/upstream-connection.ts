@@ -8,13 +8,15 @@ import { asciiRange } from "./access-log-view.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Connection, ConnectionHandler, Transport } from "./transport/transport.ts";
+import type { Connection, ConnectionHandler, ForwardEvents, Transport } from "./transport/transport.ts";
 import { limited } from "./usage.ts";
 
 /** What becomes of a connection; implemented by the pipeline. */
 export interface UpstreamEvents {
   onUpstreamReady(exchange: Exchange): void;
   onUpstreamData(exchange: Exchange, connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void;
+  /** So many bytes of the answer went on unseen. */
+  onUpstreamForwarded(exchange: Exchange, bytes: number): void;
   onUpstreamDrain(exchange: Exchange): void;
   onUpstreamEnd(exchange: Exchange): void;
   onUpstreamClosed(exchange: Exchange, connection: UpstreamConnection, error: Error | null): void;
@@ -25,7 +27,7 @@ export interface UpstreamEvents {
   onBug(exchange: Exchange | null, error: unknown): void;
 }
 
-export class UpstreamConnection implements ConnectionHandler {
+export class UpstreamConnection implements ConnectionHandler, ForwardEvents {
   readonly cluster: Cluster;
   readonly endpoint: Endpoint;
   /** INVARIANT: not null exactly while an exchange uses the connection or waits for it to be established. */
@@ -103,6 +105,11 @@ export class UpstreamConnection implements ConnectionHandler {
     this.#connection!.pause();
   }
 
+  /** The next `bytes` bytes are for `to`, and need not be seen. */
+  forward(to: Connection, bytes: number): void {
+    this.#connection!.forward(to, bytes, this);
+  }
+
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
@@ -145,6 +152,12 @@ export class UpstreamConnection implements ConnectionHandler {
     } catch (error) {
       this.#events.onBug(this.exchange, error);
     }
+    this.#receiving = false;
+  }
+
+  onForwarded(bytes: number): void {
+    this.#receiving = true;
+    this.#guarded(() => this.#events.onUpstreamForwarded(this.exchange!, bytes));
     this.#receiving = false;
   }
 

@@ -461,3 +461,66 @@ test("an upstream connection that had to wait for a slow client reads again for 
   assert.equal(await client.takeThrough("next"), okRelayed("next"));
   slow.drain();
 });
+
+test("a long body is counted to the byte, and what follows it on both connections is not part of it", async () => {
+  await using origin = await RawOrigin.start();
+  await using proxy = await startProxy({ origins: [origin.port] });
+  await using client = await proxy.connect();
+  const size = 3 * 1024 * 1024 + 7;
+  const body = noise(size);
+  client.send(get());
+  const upstream = await origin.connection();
+  for (let round = 0; round < 2; round++) {
+    await upstream.takeThrough(endOfHead);
+    upstream.send(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
+    const head = await client.takeThrough(endOfHead);
+    upstream.send(body);
+    assert.equal(digest(await client.takeBytes(size)), digest(body));
+    assert.equal(client.received, "");
+    assert.equal(proxy.exchanges[round]?.responseBytes, head.length + size);
+    client.send(get());
+  }
+  await upstream.takeThrough(endOfHead);
+  upstream.send(ok("next"));
+  await client.takeThrough("next");
+  assert.equal(origin.accepted, 1);
+});
+
+test("a long body with surplus behind it costs the connection, and the surplus is nobody's answer", async () => {
+  await using origin = await RawOrigin.start();
+  await using proxy = await startProxy({ origins: [origin.port] });
+  await using client = await proxy.connect();
+  const body = noise(2_000_000);
+  client.send(get());
+  const upstream = await origin.connection();
+  await upstream.takeThrough(endOfHead);
+  upstream.send(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`);
+  await client.takeThrough(endOfHead);
+  upstream.send(`${body}${ok("poison")}`);
+  assert.equal(digest(await client.takeBytes(body.length)), digest(body));
+  await eventually(() => idle(proxy) === 0, "it is not kept");
+  client.send(get());
+  const next = await origin.connection();
+  await next.takeThrough(endOfHead);
+  next.send(ok("next"));
+  assert.match(await client.takeThrough("next"), /^HTTP\/1\.1 200 OK\r\n/);
+  assert.ok(!client.received.includes("poison"));
+});
+
+test("a long body that ends too early is broken off, with what there was of it", async () => {
+  await using origin = await RawOrigin.start();
+  await using proxy = await startProxy({ origins: [origin.port] });
+  await using client = await proxy.connect();
+  const body = noise(1_000_000);
+  client.send(get());
+  const upstream = await origin.connection();
+  await upstream.takeThrough(endOfHead);
+  upstream.send(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length + 1}\r\n\r\n`);
+  await client.takeThrough(endOfHead);
+  upstream.send(body);
+  assert.equal(digest(await client.takeBytes(body.length)), digest(body));
+  upstream.finish();
+  await eventually(() => client.ended, "the client sees the end");
+  assert.equal(client.received, "");
+  assert.equal(proxy.cluster().connectionsActive, 0);
+});

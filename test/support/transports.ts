@@ -47,6 +47,7 @@ class SilentConnection implements Connection {
     return this.send();
   }
 
+  forward(): void {}
   pause(): void {}
   resume(): void {}
   end(): void {}

@@ -85,6 +85,19 @@ export class BodyDecoder {
     return end;
   }
 
+  /** Payload of a body with a length that is still to come; 0 when there is none, or nobody knows. */
+  get remainingBytes(): number {
+    return this.#state === byLength ? this.#remaining : 0;
+  }
+
+  /** So many of the remaining bytes went by. */
+  pass(bytes: number): void {
+    this.rangeCount = 0;
+    this.#remaining -= bytes;
+    this.payloadBytes += bytes;
+    this.done = this.#remaining === 0;
+  }
+
   /** The sender has ended the connection. True when that completes the body; else the body is truncated and fails. */
   endOfInput(): boolean {
     if (this.#state === untilClose && !this.failed) this.done = true;

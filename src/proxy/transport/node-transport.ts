@@ -188,6 +188,10 @@ class NodeConnection implements Connection, Writer {
     return this.send(whole);
   }
 
+  forward(): void {
+    // Everything comes by onData: what libuv reads it reads into memory.
+  }
+
   pause(): void {
     this.#paused = true;
     if (!this.#leaving) this.#socket?.pause();

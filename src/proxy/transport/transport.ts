@@ -34,6 +34,12 @@ export interface ConnectionHandler {
   onClose(error: Error | null): void;
 }
 
+/** Hears of bytes that went by unseen. */
+export interface ForwardEvents {
+  /** So many bytes, at least one, went on; in order with those of onData. */
+  onForwarded(bytes: number): void;
+}
+
 /** While `accept` runs, ask an accepted connection for its addresses only. */
 export interface Connection {
   /** Memory for at least `bytes` bytes; fill from offset 0. */
@@ -49,6 +55,12 @@ export interface Connection {
    * room in what was reserved. Inside the onData that was given these bytes they need not be copied; else it is `send`.
    */
   sendWith(length: number, bytes: Buffer, from: number, to: number): boolean;
+  /**
+   * The next `bytes` bytes to be received are meant for `to`, behind what was sent there, and nobody has to see them: they
+   * may go there at once, as far as it has room. `events` hears of those; others come by onData as ever, and are to be
+   * sent. To be called inside onData, after everything that is sent on `to`.
+   */
+  forward(to: Connection, bytes: number, events: ForwardEvents): void;
   /**
    * No onData and no onEnd until `resume`, not even for bytes that have arrived already; none are lost. The peer is
    * slowed by its window. How a paused connection ends may go unnoticed until it is resumed or sent to.

@@ -81,6 +81,10 @@ class CountedConnection implements Connection {
     return goOn;
   }
 
+  forward(...all: Parameters<Connection["forward"]>): void {
+    this.#real.forward(...all);
+  }
+
   pause(): void {
     this.#real.pause();
   }

@@ -18,7 +18,7 @@ import {
   type Transport,
 } from "../../support/transport-under-test.ts";
 
-export type Event = "connect" | "data" | "drain" | "end" | "close";
+export type Event = "connect" | "data" | "forwarded" | "drain" | "end" | "close";
 export type Reactions = Partial<Readonly<Record<Event, (tap: Tap) => void>>>;
 
 /** Registers the test once for each transport there is. */
@@ -179,6 +179,10 @@ export class Tap implements ConnectionHandler {
   readonly reactions: Reactions;
   error: NodeJS.ErrnoException | null = null;
   receivedBytes = 0;
+  /** Of what the last onData brought. */
+  lastBytes = 0;
+  /** Went to another connection unseen. */
+  forwardedBytes = 0;
   paused = false;
   readonly #ground: Ground;
   readonly #pieces: Buffer[] = [];
@@ -238,6 +242,10 @@ export class Tap implements ConnectionHandler {
     return other.sendWith(head, ...this.#arrived!);
   }
 
+  forward(other: Tap, bytes: number): void {
+    this.#ground.inCall(() => this.connection.forward(other.connection, bytes, this));
+  }
+
   pause(): void {
     this.paused = true;
     this.#ground.inCall(() => this.connection.pause());
@@ -270,9 +278,16 @@ export class Tap implements ConnectionHandler {
     if (to <= from) this.#ground.faults.push("onData without a byte");
     this.#pieces.push(Buffer.from(bytes.subarray(from, to)));
     this.receivedBytes += to - from;
+    this.lastBytes = to - from;
     this.#arrived = [bytes, from, to];
     this.#happened("data");
     this.#arrived = null;
+  }
+
+  onForwarded(bytes: number): void {
+    if (bytes <= 0) this.#ground.faults.push("onForwarded without a byte");
+    this.forwardedBytes += bytes;
+    this.#happened("forwarded");
   }
 
   onDrain(): void {
@@ -292,7 +307,8 @@ export class Tap implements ConnectionHandler {
     const { faults, depth } = this.#ground;
     if (depth > 0) faults.push(`${event} inside a call`);
     if (this.closed) faults.push(`${event} after close`);
-    if (this.paused && (event === "data" || event === "end")) faults.push(`${event} while paused`);
+    if (this.paused && (event === "data" || event === "forwarded" || event === "end"))
+      faults.push(`${event} while paused`);
     if (this.#leaving && event !== "close") faults.push(`${event} after close() or destroy()`);
     this.events.push(event);
     this.reactions[event]?.(this);

@@ -5,6 +5,8 @@
 
 import { Buffer } from "node:buffer";
 
+import type { ForwardEvents } from "../transport.ts";
+import type { SplicePipe } from "../../../platform/index.ts";
 import type { OperationSlot } from "./operation-slot.ts";
 import { operation, type SlotOwner } from "./uring-thread.ts";
 
@@ -12,12 +14,22 @@ import { operation, type SlotOwner } from "./uring-thread.ts";
 const smallReadsToLeaveBulk = 8;
 /** Reads of a connection before others have their turn. */
 const maxReads = 4;
+/** Fewer bytes are copied in less time than it takes to move them. */
+const leastMovedBytes = 16 * 1024;
+/** At a time: what does not fit into the other socket is copied, and kept in the heap. */
+const mostMovedBytes = 128 * 1024;
 const eintr = -4;
 const eagain = -11;
 const enobufs = -105;
 const ecanceled = -125;
 /** No end, orderly or not, is held back. */
 const notEnded = 1;
+
+/** Where bytes may go without being seen. */
+export interface ForwardTarget {
+  /** The file to write to, behind everything that was sent; -1: not now. */
+  fileToSend(): number;
+}
 
 export interface ReceiverEvents extends SlotOwner {
   onBytes(bytes: Buffer, from: number, to: number): void;
@@ -37,6 +49,10 @@ export class Receiver {
   /** What is under way: `operation.receive` or `operation.readable`. */
   #kind: number = operation.receive;
   #smallReads = 0;
+  /** Of the next bytes so many are meant for another connection. */
+  #forwardLeft = 0;
+  #forwardTo: ForwardTarget | null = null;
+  #forwardEvents: ForwardEvents | null = null;
   /** Received while paused. */
   #held: Buffer[] | null = null;
   /** 0 or an error number, received behind what is held; or `notEnded`. */
@@ -61,15 +77,22 @@ export class Receiver {
     else this.#receive();
   }
 
+  forward(to: ForwardTarget, bytes: number, events: ForwardEvents): void {
+    this.#forwardTo = to;
+    this.#forwardEvents = events;
+    this.#forwardLeft = bytes;
+  }
+
   /** Bytes are of no interest any more, held ones neither. */
   dropHeld(): void {
     this.#held = null;
+    this.#passed(this.#forwardLeft);
   }
 
   /** Ends what is under way; nothing will be begun. */
   stop(): void {
     this.#active = false;
-    this.#held = null;
+    this.dropHeld();
     this.#cancel();
   }
 
@@ -78,7 +101,7 @@ export class Receiver {
     while (this.#held !== null && !this.paused) {
       const chunk = this.#held.shift();
       if (chunk === undefined) this.#held = null;
-      else this.#events.onBytes(chunk, 0, chunk.length);
+      else this.#deliver(chunk, 0, chunk.length);
     }
     if (this.#heldEnd !== notEnded && !this.paused) {
       const end = this.#heldEnd;
@@ -110,20 +133,68 @@ export class Receiver {
   }
 
   #read(): void {
+    for (let reads = 0; reads < maxReads; reads++) {
+      if (!this.#active || this.paused || this.#held !== null) return;
+      const pipe = this.#forwardLeft < leastMovedBytes ? null : this.#slot.thread.pipe;
+      const to = pipe === null ? -1 : this.#forwardTo!.fileToSend();
+      // What had to be sent first may have failed.
+      if (!this.#active) return;
+      if (!(to < 0 ? this.#readOnce() : this.#move(pipe!, to))) return;
+    }
+  }
+
+  /** False: nothing more is there. */
+  #readOnce(): boolean {
     const { thread, fd } = this.#slot;
     const { bytes } = thread.body;
-    for (let reads = 0; reads < maxReads && this.#active && !this.paused; reads++) {
-      const length = thread.sockets.receive(fd, thread.body);
-      if (length === eagain || length === eintr) return;
-      if (length <= 0) {
-        this.#end(length);
-        return;
-      }
-      this.#learnSize(length, thread.small.bytesEach);
-      this.#events.onBytes(bytes, 0, length);
-      thread.check?.read(bytes);
-      if (length < bytes.length) return;
+    const length = thread.sockets.receive(fd, thread.body);
+    if (length <= 0) return this.#onNothing(length);
+    this.#learnSize(length, thread.small.bytesEach);
+    this.#deliver(bytes, 0, length);
+    thread.check?.read(bytes);
+    return length === bytes.length;
+  }
+
+  /** The same, of bytes that are meant for `to`. What that has no room for is read like any other. */
+  #move(pipe: SplicePipe, to: number): boolean {
+    const { thread, fd } = this.#slot;
+    const wanted = Math.min(this.#forwardLeft, mostMovedBytes);
+    const length = pipe.move(fd, to, wanted);
+    if (length <= 0) return this.#onNothing(length);
+    this.#learnSize(length, thread.small.bytesEach);
+    const moved = length - pipe.rest;
+    const events = this.#forwardEvents!;
+    this.#passed(moved);
+    if (moved > 0) events.onForwarded(moved);
+    while (pipe.rest > 0) {
+      const rest = pipe.read(thread.body);
+      if (!this.#active) continue;
+      if (this.paused || this.#held !== null) this.#hold(thread.body.bytes, 0, rest);
+      else this.#deliver(thread.body.bytes, 0, rest);
+      thread.check?.read(thread.body.bytes);
     }
+    return length === wanted;
+  }
+
+  #onNothing(result: number): false {
+    if (result !== eagain && result !== eintr) this.#end(result);
+    return false;
+  }
+
+  #deliver(bytes: Buffer, from: number, to: number): void {
+    this.#passed(to - from);
+    this.#events.onBytes(bytes, from, to);
+  }
+
+  /** So many bytes fewer are meant for another connection. */
+  #passed(bytes: number): void {
+    if (this.#forwardLeft > bytes) {
+      this.#forwardLeft -= bytes;
+      return;
+    }
+    this.#forwardLeft = 0;
+    this.#forwardTo = null;
+    this.#forwardEvents = null;
   }
 
   /** Receives from now on, if anything is to be received. */
@@ -145,7 +216,7 @@ export class Receiver {
     const from = buffer * small.bytesEach;
     if (length > 0 && this.#active) {
       if (this.paused || this.#held !== null) this.#hold(small.bytes, from, from + length);
-      else this.#events.onBytes(small.bytes, from, from + length);
+      else this.#deliver(small.bytes, from, from + length);
     }
     thread.giveBack(buffer);
   }

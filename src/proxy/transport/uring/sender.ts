@@ -75,7 +75,7 @@ export class Sender {
     }
     const { thread, fd, generation } = this.#slot;
     const { arena, ring } = thread;
-    const isFree = this.#isFree();
+    const isFree = this.isFree();
     const at = arena.keep(length);
     if (!isFree) {
       this.#enqueue(arena.view(at), 0, length);
@@ -97,7 +97,7 @@ export class Sender {
       this.send(length + to - from);
       return;
     }
-    const isFree = this.#isFree();
+    const isFree = this.isFree();
     const at = arena.keep(length);
     if (!isFree) {
       this.#enqueueBoth(at, length, bytes, from, to);
@@ -120,6 +120,14 @@ export class Sender {
     thread.learn();
     if (this.#isUnderWay) this.#keepPassed();
     else this.#passed = none;
+  }
+
+  /** Whether what is sent now follows directly on what the kernel has taken. */
+  isFree(): boolean {
+    if (this.#queue !== null) return false;
+    if (!this.#isUnderWay) return true;
+    this.#slot.thread.settle();
+    return this.#queue === null && !this.#isUnderWay && !this.#slot.closing;
   }
 
   /** Tells by onFlushed when the kernel has taken everything; not before this returns. */
@@ -163,14 +171,6 @@ export class Sender {
   /** Handed to the kernel, or about to be, and not known to be taken. */
   get #isUnderWay(): boolean {
     return this.#epoch === this.#slot.thread.epoch;
-  }
-
-  /** Whether what is sent now follows directly on what the kernel has taken. */
-  #isFree(): boolean {
-    if (this.#queue !== null) return false;
-    if (!this.#isUnderWay) return true;
-    this.#slot.thread.settle();
-    return this.#queue === null && !this.#isUnderWay && !this.#slot.closing;
   }
 
   #begin(at: number, length: number): void {

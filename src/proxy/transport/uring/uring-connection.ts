@@ -4,9 +4,9 @@
 import type { Buffer } from "node:buffer";
 
 import { systemError, type SocketAddress } from "../../../platform/index.ts";
-import type { Connection, ConnectionHandler } from "../transport.ts";
+import type { Connection, ConnectionHandler, ForwardEvents } from "../transport.ts";
 import { OperationSlot } from "./operation-slot.ts";
-import { Receiver, type ReceiverEvents } from "./receiver.ts";
+import { Receiver, type ForwardTarget, type ReceiverEvents } from "./receiver.ts";
 import { Sender, type SenderEvents } from "./sender.ts";
 import { operation, type UringThread } from "./uring-thread.ts";
 
@@ -20,7 +20,7 @@ export interface ConnectionOwner {
   onConnectionGone(): void;
 }
 
-export class UringConnection implements Connection, ReceiverEvents, SenderEvents {
+export class UringConnection implements Connection, ForwardTarget, ReceiverEvents, SenderEvents {
   readonly #slot: OperationSlot;
   readonly #receiver: Receiver;
   readonly #sender: Sender;
@@ -115,6 +115,16 @@ export class UringConnection implements Connection, ReceiverEvents, SenderEvents
     if (!this.#connected || this.#ending || this.#leaving || this.#slot.closing) return true;
     this.#sender.sendWith(length, bytes, from, to);
     return this.#mayGoOn();
+  }
+
+  forward(to: Connection, bytes: number, events: ForwardEvents): void {
+    // Those of another transport cannot.
+    if (#slot in to) this.#receiver.forward(to, bytes, events);
+  }
+
+  fileToSend(): number {
+    if (!this.#connected || this.#ending || this.#leaving || this.#slot.closing) return -1;
+    return this.#sender.isFree() && !this.#slot.closing ? this.#slot.fd : -1;
   }
 
   pause(): void {

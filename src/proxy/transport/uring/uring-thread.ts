@@ -19,6 +19,7 @@ import {
   type Libc,
   type MappedMemory,
   type Sendable,
+  type SplicePipe,
 } from "../../../platform/index.ts";
 import { OwnershipCheck } from "./ownership-check.ts";
 import type { UringDeps, UringOptions } from "./uring-options.ts";
@@ -84,6 +85,7 @@ export class UringThread {
   /** Batches in which the kernel had no small buffer to receive into. */
   smallShortages = 0;
   readonly #loop: EventLoop;
+  #pipe: SplicePipe | null = null;
   readonly #owners: (SlotOwner | null)[] = [null];
   readonly #generations: number[] = [0];
   readonly #freeSlots: number[] = [];
@@ -198,6 +200,16 @@ export class UringThread {
     return bytes === this.small.bytes ? this.small : null;
   }
 
+  /** Made when it is first needed; null: there are no files left for it. */
+  get pipe(): SplicePipe | null {
+    if (this.#pipe !== null) return this.#pipe;
+    const pipe = this.sockets.openPipe();
+    if (pipe === null) return null;
+    this.ledger?.add(pipe.readEnd);
+    this.ledger?.add(pipe.writeEnd);
+    return (this.#pipe = pipe);
+  }
+
   /** A small buffer that was received into has been read. */
   giveBack(buffer: number): void {
     this.check?.gives(this.small, buffer);
@@ -226,9 +238,18 @@ export class UringThread {
     this.#disposed = true;
     this.ledger?.remove(this.ring.fd);
     this.ring.dispose();
+    this.#closePipe();
     this.small.release();
     this.body.release();
     this.arena.dispose();
+  }
+
+  #closePipe(): void {
+    const pipe = this.#pipe;
+    if (pipe === null) return;
+    this.ledger?.remove(pipe.readEnd);
+    this.ledger?.remove(pipe.writeEnd);
+    pipe.close();
   }
 
   #schedule(): void {
