@@ -17,7 +17,7 @@ export interface MemoryReleaseDeps {
 /** Quiet time after the last change; what the old configuration still serves is mostly done then. */
 const delayMs = 5_000;
 /** Less garbage than this is not worth it. */
-const worthBytes = 8 * 1024 * 1024;
+const worthBytes = 2 * 1024 * 1024;
 
 export class MemoryRelease {
   readonly #deps: MemoryReleaseDeps;

@@ -129,6 +129,8 @@ class Server implements Serving {
     this.#cancelRetry = this.#parts.clock.every(retryBindMs, () => this.#retryListeners());
     if (this.#options.takeOver && !kernelMigratesConnections()) this.#warnOfResets();
     this.#memoryRelease.now();
+    // Again after the first scrapes and probes, if they are all that happens.
+    this.#memoryRelease.soon();
     this.#readiness = { state: "LIVE", reason: "" };
     this.logger.info("serving", { concurrency: this.#options.concurrency });
   }
