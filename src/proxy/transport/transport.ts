@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The line between protocols and I/O. Above it nothing knows a socket, a stream, a promise or a file descriptor; below
-// it nothing knows HTTP. Implementations: `node` (node:net), later `uring`. test/transport/ holds each to every sentence.
+// it nothing knows HTTP. Implementations: `node` (node:net) and `uring` (io_uring). test/transport/ holds both to every
+// sentence.
 //
 // Ownership:
 // - Bytes given to onData belong to the transport and are valid only during the call; copy what must outlive it.

@@ -57,7 +57,7 @@ describe("memory release", () => {
   });
 
   it("leaves a little garbage, and a busy thread, alone", () => {
-    usedBytes = 27 * mebibyte;
+    usedBytes = 21 * mebibyte;
     release.soon();
     clock.advance(5_000);
     usedBytes = 60 * mebibyte;
