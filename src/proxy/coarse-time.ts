@@ -8,16 +8,22 @@ export class CoarseTime {
   nowMs: number;
   /** IMF-fixdate for Date headers (RFC 9110 §5.6.7). */
   httpDate: string;
+  /** Wall-clock milliseconds, less the monotonic ones of the same moment: a start time needs no clock of its own. */
+  wallOffsetMs: number;
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.nowMs = clock.nowMs();
-    this.httpDate = new Date(clock.wallMs()).toUTCString();
+    const wallMs = clock.wallMs();
+    this.wallOffsetMs = wallMs - this.nowMs;
+    this.httpDate = new Date(wallMs).toUTCString();
   }
 
   tick(): void {
     this.nowMs = this.#clock.nowMs();
-    this.httpDate = new Date(this.#clock.wallMs()).toUTCString();
+    const wallMs = this.#clock.wallMs();
+    this.wallOffsetMs = wallMs - this.nowMs;
+    this.httpDate = new Date(wallMs).toUTCString();
   }
 }

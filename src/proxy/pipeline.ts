@@ -7,11 +7,12 @@
 //
 // Stages are straight calls on one pooled Exchange; nothing here waits, allocates a closure or makes a promise.
 
-import { messageOf, type Clock, type Deadlines, type ErrorCode } from "../core/index.ts";
+import { messageOf, type Deadlines, type ErrorCode } from "../core/index.ts";
 import type { LimitName } from "../model/index.ts";
 import type { AccessLog, Logger } from "../telemetry/port.ts";
 import { Attempts } from "./attempts.ts";
 import type { Cluster } from "./cluster.ts";
+import type { CoarseTime } from "./coarse-time.ts";
 import type { DownstreamConnection, DownstreamEvents } from "./downstream-connection.ts";
 import { Endings } from "./endings.ts";
 import { messageState, type Exchange, type ExchangeTimers } from "./exchange.ts";
@@ -32,7 +33,7 @@ import type { UpstreamConnection, UpstreamEvents } from "./upstream-connection.t
 import { UpstreamPool } from "./upstream-pool.ts";
 
 export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimers {
-  readonly #clock: Clock;
+  readonly #coarse: CoarseTime;
   readonly #random: () => number;
   readonly #logger: Logger;
   readonly #accessLog: AccessLog | null;
@@ -51,7 +52,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   constructor(deps: DataPlaneDeps, options: DataPlaneOptions, parts: DataPlaneParts) {
     const { deadlines, coarse, stats, overload } = parts;
     const { clock, random, transport, accessLog } = deps;
-    this.#clock = clock;
+    this.#coarse = coarse;
     this.#random = random;
     this.#logger = deps.logger;
     this.#accessLog = accessLog;
@@ -92,7 +93,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
 
   begin(downstream: DownstreamConnection): Exchange {
     const exchange = this.#endings.take(this.#options, this, downstream);
-    if (this.#accessLog !== null) exchange.startedWallMs = this.#clock.wallMs();
+    if (this.#accessLog !== null) exchange.startedWallMs = Math.round(exchange.startedMs + this.#coarse.wallOffsetMs);
     return exchange;
   }
 

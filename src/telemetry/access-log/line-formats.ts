@@ -5,7 +5,7 @@
 import type { AccessLogRecord } from "../port.ts";
 import { ascii, bareStyle, jsonStyle, quotedStyle } from "./escape.ts";
 import { IsoTime } from "./iso-time.ts";
-import { RememberedText, type LineWriter } from "./line-writer.ts";
+import { RememberedRun, RememberedText, type LineWriter } from "./line-writer.ts";
 
 const lineFeed = 0x0a;
 const space = 0x20;
@@ -23,14 +23,20 @@ export function createTextFormat(): LineFormat {
   const time = new IsoTime();
   const method = new RememberedText(textAfterTime, bareStyle);
   const protocol = new RememberedText(spaceBefore, bareStyle);
-  const flags = new RememberedText(spaceBefore, bareStyle);
-  const details = new RememberedText(spaceBefore, bareStyle);
-  const terminationDetails = new RememberedText(spaceBefore, bareStyle);
-  const failureReason = new RememberedText(spaceBefore, quotedStyle);
-  const upstreamHost = new RememberedText(spaceBefore, quotedStyle);
-  const upstreamCluster = new RememberedText(spaceBefore, bareStyle);
-  const serverName = new RememberedText(spaceBefore, bareStyle);
-  const routeName = new RememberedText(spaceBefore, bareStyle);
+  const outcome = new RememberedRun([
+    new RememberedText(spaceBefore, bareStyle),
+    new RememberedText(spaceBefore, bareStyle),
+    new RememberedText(spaceBefore, bareStyle),
+    new RememberedText(spaceBefore, quotedStyle),
+  ]);
+  const upstream = new RememberedRun([
+    new RememberedText(spaceBefore, quotedStyle),
+    new RememberedText(spaceBefore, bareStyle),
+  ]);
+  const names = new RememberedRun([
+    new RememberedText(spaceBefore, bareStyle),
+    new RememberedText(spaceBefore, bareStyle),
+  ]);
   return (record, line) => {
     line.raw(textBeforeTime);
     line.raw(time.at(record.startWallMs));
@@ -40,10 +46,8 @@ export function createTextFormat(): LineFormat {
     line.remembered(record.protocol, protocol);
     line.raw(textAfterProtocol);
     line.integer(record.responseCode);
-    line.remembered(record.responseFlags, flags);
-    line.remembered(record.responseCodeDetails, details);
-    line.remembered(record.connectionTerminationDetails, terminationDetails);
-    line.remembered(record.upstreamTransportFailureReason, failureReason);
+    const { responseFlags, responseCodeDetails, connectionTerminationDetails, upstreamTransportFailureReason } = record;
+    line.run(outcome, responseFlags, responseCodeDetails, connectionTerminationDetails, upstreamTransportFailureReason);
     line.byte(space);
     line.integer(record.bytesReceived);
     line.byte(space);
@@ -61,16 +65,14 @@ export function createTextFormat(): LineFormat {
     line.range(record.requestId, quotedStyle);
     line.byte(space);
     line.range(record.authority, quotedStyle);
-    line.remembered(record.upstreamHost, upstreamHost);
-    line.remembered(record.upstreamCluster, upstreamCluster);
+    line.run(upstream, record.upstreamHost, record.upstreamCluster, null, null);
     line.byte(space);
     line.range(record.upstreamLocalAddress, bareStyle);
     line.byte(space);
     line.range(record.downstreamLocalAddress, bareStyle);
     line.byte(space);
     line.range(record.downstreamRemoteAddress, bareStyle);
-    line.remembered(record.requestedServerName, serverName);
-    line.remembered(record.routeName, routeName);
+    line.run(names, record.requestedServerName, record.routeName, null, null);
     line.byte(lineFeed);
   };
 }

@@ -31,6 +31,20 @@ export class RememberedText {
   }
 }
 
+/** Texts in a row that are nearly always those of the line before, all of them: one copy instead of one each. */
+export class RememberedRun {
+  readonly parts: readonly RememberedText[];
+  readonly texts: (string | null)[];
+  readonly bytes: Buffer = Buffer.allocUnsafeSlow(maxRememberedBytes);
+  /** Of the bytes; 0 = nothing is remembered. */
+  length = 0;
+
+  constructor(parts: readonly RememberedText[]) {
+    this.parts = parts;
+    this.texts = [null, null, null, null];
+  }
+}
+
 /** HOT: everything here runs some thirty times per exchange. */
 export class LineWriter {
   bytes: Buffer = Buffer.allocUnsafeSlow(initialBytes);
@@ -89,6 +103,26 @@ export class LineWriter {
     }
     this.#reserve(last.length);
     this.length = writers.copyBytes(last.bytes, 0, last.length, this.bytes, this.length);
+  }
+
+  /** Four values in a row, or two; those left out are null. */
+  run(last: RememberedRun, a: string | null, b: string | null, c: string | null, d: string | null): void {
+    const { texts } = last;
+    if (last.length === 0 || a !== texts[0] || b !== texts[1] || c !== texts[2] || d !== texts[3]) {
+      this.#rememberRun(last, [a, b, c, d]);
+      return;
+    }
+    this.#reserve(last.length);
+    this.length = writers.copyBytes(last.bytes, 0, last.length, this.bytes, this.length);
+  }
+
+  #rememberRun(last: RememberedRun, texts: readonly (string | null)[]): void {
+    const from = this.length;
+    for (const [index, part] of last.parts.entries()) this.remembered(texts[index]!, part);
+    last.length = 0;
+    if (this.length - from > maxRememberedBytes) return;
+    for (const [index, text] of texts.entries()) last.texts[index] = text;
+    last.length = writers.copyBytes(this.bytes, from, this.length, last.bytes, 0);
   }
 
   #remember(text: string | null, last: RememberedText): void {
