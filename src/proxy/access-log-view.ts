@@ -68,7 +68,7 @@ export class AccessLogView implements AccessLogRecord {
   /** This view, of another exchange. */
   of(exchange: Exchange, durationMs: number): this {
     const downstream = exchange.downstream!;
-    this.startWallMs = exchange.startedWallMs;
+    this.startWallMs = Math.round(exchange.startedWallMs);
     this.responseCode = exchange.responseCode;
     this.responseFlags = exchange.flags;
     this.responseCodeDetails = exchange.details;

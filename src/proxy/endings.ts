@@ -41,6 +41,7 @@ export class Endings {
     const exchange = this.#free.pop() ?? new Exchange(options, timers);
     exchange.downstream = downstream;
     exchange.startedMs = this.#clock.nowMs();
+    exchange.startedWallMs = exchange.startedMs + this.#coarse.wallOffsetMs;
     this.#stats.exchangesActive++;
     return exchange;
   }

@@ -9,10 +9,9 @@
 
 import { messageOf, type Deadlines, type ErrorCode } from "../core/index.ts";
 import type { LimitName } from "../model/index.ts";
-import type { AccessLog, Logger } from "../telemetry/port.ts";
+import type { Logger } from "../telemetry/port.ts";
 import { Attempts } from "./attempts.ts";
 import type { Cluster } from "./cluster.ts";
-import type { CoarseTime } from "./coarse-time.ts";
 import type { DownstreamConnection, DownstreamEvents } from "./downstream-connection.ts";
 import { Endings } from "./endings.ts";
 import { messageState, type Exchange, type ExchangeTimers } from "./exchange.ts";
@@ -33,10 +32,8 @@ import type { UpstreamConnection, UpstreamEvents } from "./upstream-connection.t
 import { UpstreamPool } from "./upstream-pool.ts";
 
 export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimers {
-  readonly #coarse: CoarseTime;
   readonly #random: () => number;
   readonly #logger: Logger;
-  readonly #accessLog: AccessLog | null;
   readonly #options: DataPlaneOptions;
   readonly #deadlines: Deadlines;
   readonly #stats: DataPlaneStats;
@@ -52,10 +49,8 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   constructor(deps: DataPlaneDeps, options: DataPlaneOptions, parts: DataPlaneParts) {
     const { deadlines, coarse, stats, overload } = parts;
     const { clock, random, transport, accessLog } = deps;
-    this.#coarse = coarse;
     this.#random = random;
     this.#logger = deps.logger;
-    this.#accessLog = accessLog;
     this.#options = options;
     this.#deadlines = deadlines;
     this.#stats = stats;
@@ -92,9 +87,7 @@ export class Pipeline implements DownstreamEvents, UpstreamEvents, ExchangeTimer
   // ---- receive ----------------------------------------------------------------------------------------------------
 
   begin(downstream: DownstreamConnection): Exchange {
-    const exchange = this.#endings.take(this.#options, this, downstream);
-    if (this.#accessLog !== null) exchange.startedWallMs = Math.round(exchange.startedMs + this.#coarse.wallOffsetMs);
-    return exchange;
+    return this.#endings.take(this.#options, this, downstream);
   }
 
   receiveHead(exchange: Exchange, bytes: Buffer, from: number, to: number): number {
