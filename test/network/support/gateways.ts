@@ -4,7 +4,7 @@
 import { fileURLToPath } from "node:url";
 
 import { gatewayYaml } from "../../cli/support/workspace.ts";
-import { vips, type Cluster, type ClusterNode } from "./announce-cluster.ts";
+import { layer2Yaml, vips, type Cluster, type ClusterNode } from "./announce-cluster.ts";
 import type { LoadPlan, LoadRecord } from "./http-load.ts";
 import { JsonPeer } from "./json-lines.ts";
 import { eventually } from "./routers.ts";
@@ -23,15 +23,7 @@ spec: {type: LoadBalancer, ipFamilyPolicy: ${families}, selector: {istio: ingres
 }
 
 /** The addresses of `vips` and ten more of each family, by layer 2. */
-export const lanYaml = `apiVersion: metallb.io/v1beta1
-kind: IPAddressPool
-metadata: {name: lan, namespace: metallb-system}
-spec: {addresses: [10.9.0.200-10.9.0.210, fd00:9::200-fd00:9::210]}
----
-apiVersion: metallb.io/v1beta1
-kind: L2Advertisement
-metadata: {name: lan, namespace: metallb-system}
-`;
+export const lanYaml = layer2Yaml();
 
 /** On each node a gateway that announces, in front of an origin that says the name of the node. Resolves when all are ready. */
 export async function launchGateways(cluster: Cluster, ...options: readonly string[]): Promise<void> {
