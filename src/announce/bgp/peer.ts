@@ -116,9 +116,9 @@ export class Peer {
       this.#announce();
     }
     this.#tell({ kind: "stop", notification });
-    // Later, so that the end of BFD is not taken for the cause.
-    this.#bfd?.stop();
     await Promise.all(this.#leaving);
+    // When the peer has closed, too: who hears of both at once may take the end of BFD for the cause.
+    this.#bfd?.stop();
   }
 
   /** Control packets of BFD. */

@@ -116,9 +116,11 @@ export class BfdEndpoint {
     if (entry?.peer.address === from && entry.port === at) entry.session.receive(packet);
   }
 
+  /** The newest: an older one is about to end. */
   #bySource(at: number, from: string): Entry | undefined {
-    for (const entry of this.#sessions.values()) if (entry.peer.address === from && entry.port === at) return entry;
-    return undefined;
+    let found: Entry | undefined;
+    for (const entry of this.#sessions.values()) if (entry.peer.address === from && entry.port === at) found = entry;
+    return found;
   }
 
   /** RFC 5880 §10: hard to guess, unique, not 0. */
