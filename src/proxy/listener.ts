@@ -84,20 +84,10 @@ export class Listener {
   /** Binds. Rejects with the system's error. */
   async open(transport: Transport, host: string, port: number): Promise<void> {
     const { reusePort, takeOver, siblingPorts } = this.options;
-    if (reusePort && !takeOver && port !== 0 && !siblingPorts.has(port)) await assertFree(transport, host, port);
-    this.#bound = await transport.listen(
-      {
-        host,
-        port,
-        backlog: this.options.backlog,
-        reusePort: this.options.reusePort,
-        onAcceptError: () => {
-          this.acceptErrors++;
-        },
-      },
-      (connection) => this.#accept(connection),
-    );
-    this.#ended = this.#bound.ended;
+    const mayBeTaken = reusePort && !takeOver && port !== 0 && !siblingPorts.has(port);
+    const early = mayBeTaken ? await this.#openAlone(transport, host, port) : null;
+    this.#bound = await this.#listen(transport, host, port, reusePort);
+    this.#ended = early === null ? this.#bound.ended : Promise.all([early.ended, this.#bound.ended]).then(() => {});
   }
 
   /** Stops accepting; connections live on, each for one more request. Resolves when the port is free. */
@@ -119,6 +109,25 @@ export class Listener {
     this.#usage.giveBack(limited.connections);
     this.#descriptors.giveBackClient();
     this.#sources?.giveBack(downstream.connection.remoteAddress);
+  }
+
+  /**
+   * Rejects when anybody listens there. Two processes that share a port by mistake each get half of the connections and no
+   * error, so sharing is only for those who ask for it. Only a listener that does not share can tell, and whoever
+   * connects to it is a client already. It is closed again.
+   */
+  async #openAlone(transport: Transport, host: string, port: number): Promise<TransportListener> {
+    const alone = await this.#listen(transport, host, port, false);
+    await alone.close();
+    return alone;
+  }
+
+  #listen(transport: Transport, host: string, port: number, reusePort: boolean): Promise<TransportListener> {
+    const onAcceptError = (): void => {
+      this.acceptErrors++;
+    };
+    const options = { host, port, backlog: this.options.backlog, reusePort, onAcceptError };
+    return transport.listen(options, (connection) => this.#accept(connection));
   }
 
   #accept(connection: Connection): ConnectionHandler | null {
@@ -143,15 +152,4 @@ export class Listener {
     this.connectionsTotal++;
     return downstream;
   }
-}
-
-/**
- * Rejects when anybody listens there. Two processes that share a port by mistake each get half of the connections and no
- * error, so sharing is only for those who ask for it.
- */
-async function assertFree(transport: Transport, host: string, port: number): Promise<void> {
-  const onAcceptError = () => {};
-  const probe = await transport.listen({ host, port, backlog: 1, reusePort: false, onAcceptError }, () => null);
-  await probe.close();
-  await probe.ended;
 }
