@@ -5,11 +5,20 @@ import { Buffer } from "node:buffer";
 
 /** `2026-01-02T03:04:05.` */
 const secondChars = 20;
+const time = "2026-01-02T03:04:05.678Z";
 
 export class IsoTime {
-  readonly #bytes: Buffer = Buffer.alloc(secondChars + 4, "Z");
+  readonly #bytes: Buffer;
+  /** Of the time, behind what stands before it. */
+  readonly #from: number;
   #second = Number.NaN;
   #wholeMs = Number.NaN;
+
+  /** `before` and `behind` stand around each time, ASCII. */
+  constructor(before: string, behind: string) {
+    this.#bytes = Buffer.from(before + time + behind, "latin1");
+    this.#from = before.length;
+  }
 
   /** ISO 8601 in UTC with milliseconds. The bytes are valid until the next call. */
   at(wallMs: number): Buffer {
@@ -22,13 +31,14 @@ export class IsoTime {
     const bytes = this.#bytes;
     const second = Math.floor(wholeMs / 1000);
     if (second !== this.#second) {
-      bytes.write(new Date(second * 1000).toISOString(), 0, secondChars, "latin1");
+      bytes.write(new Date(second * 1000).toISOString(), this.#from, secondChars, "latin1");
       this.#second = second;
     }
     this.#wholeMs = wholeMs;
     const ms = wholeMs - second * 1000;
-    bytes[secondChars] = 0x30 + Math.trunc(ms / 100);
-    bytes[secondChars + 1] = 0x30 + (Math.trunc(ms / 10) % 10);
-    bytes[secondChars + 2] = 0x30 + (ms % 10);
+    const at = this.#from + secondChars;
+    bytes[at] = 0x30 + Math.trunc(ms / 100);
+    bytes[at + 1] = 0x30 + (Math.trunc(ms / 10) % 10);
+    bytes[at + 2] = 0x30 + (ms % 10);
   }
 }
