@@ -11,10 +11,11 @@ import * as fc from "fast-check";
 
 import { unknownWorkload } from "../../src/model/index.ts";
 import type { SpanRecord } from "../../src/telemetry/port.ts";
-import { QueuedSpan, serializerFor, type Origin } from "../../src/telemetry/tracing/otel.ts";
+import { writerFor, type Origin } from "../../src/telemetry/tracing/otel.ts";
 import { spanCountOf } from "../../src/telemetry/tracing/span-attributes.ts";
 import { exportRequest } from "../support/otlp-collector.ts";
 import { readMessage, type Message, type Value } from "../support/protobuf.ts";
+import { SdkSpan } from "../support/sdk-span.ts";
 
 /** Any UTF-16, with halves of surrogate pairs, too. */
 const anyText = fc
@@ -57,10 +58,10 @@ const origin: fc.Arbitrary<Origin> = fc
     identity: { workload: unknownWorkload, labels: {}, namespace: "edge", clusterDomain: mesh },
   }));
 
-function spansOf(records: readonly SpanRecord[], of: Origin): QueuedSpan[] {
+function spansOf(records: readonly SpanRecord[], of: Origin): SdkSpan[] {
   return records.flatMap((each) => {
-    const whole = new QueuedSpan(each, false, of);
-    return spanCountOf(each) === 2 ? [whole, new QueuedSpan(each, true, of)] : [whole];
+    const whole = new SdkSpan(each, false, of);
+    return spanCountOf(each) === 2 ? [whole, new SdkSpan(each, true, of)] : [whole];
   });
 }
 
@@ -85,8 +86,9 @@ function normalized(message: Message): Message {
 function compare(records: readonly SpanRecord[], of: Origin): void {
   const spans = spansOf(records, of);
   const expected = ProtobufTraceSerializer.serializeRequest(spans);
-  const actual = serializerFor(of).serializeRequest(spans);
-  assert.ok(expected !== undefined && actual !== undefined);
+  const writer = writerFor(of);
+  const actual = writer.request(spans.map((span) => ({ bytes: writer.encode(span) })));
+  assert.ok(expected !== undefined);
   assert.deepEqual(normalized(readMessage(actual, exportRequest)), normalized(readMessage(expected, exportRequest)));
 }
 

@@ -3,7 +3,7 @@
 // our own. The only file that knows the SDK; it is imported when tracing is on and never otherwise, for it takes some 10 MB
 // and a fifth of a second.
 
-import { diag, DiagLogLevel, SpanKind, SpanStatusCode, trace, TraceFlags, type SpanContext } from "@opentelemetry/api";
+import { diag, DiagLogLevel, trace, TraceFlags } from "@opentelemetry/api";
 import { OTLPExporterBase } from "@opentelemetry/otlp-exporter-base";
 import { convertLegacyHttpOptions, createOtlpHttpExportDelegate } from "@opentelemetry/otlp-exporter-base/node-http";
 import { ProtobufTraceSerializer, TraceExporterMetricsHelper } from "@opentelemetry/otlp-transformer";
@@ -25,8 +25,8 @@ import {
 import { messageOf } from "../../core/index.ts";
 import type { ProxyIdentity } from "../../model/index.ts";
 import type { Logger, SpanRecord } from "../port.ts";
-import { OtlpWriter } from "./otlp-writer.ts";
-import { putIdentity, RecordedSpan, serviceNameOf, spanCountOf, type AttributeSink } from "./span-attributes.ts";
+import { OtlpWriter, type EncodedSpan } from "./otlp-writer.ts";
+import { putIdentity, RecordedSpan, serviceNameOf, spanCountOf } from "./span-attributes.ts";
 
 export interface OtelOptions {
   /** URL of the collector's traces path. */
@@ -52,7 +52,7 @@ export interface Otel {
 
 /** Spans waiting to be sent; what more comes must not be queued. */
 export const maxQueuedSpans = 4_096;
-/** The data plane may share this thread, so a batch is no more than it encodes in less than a millisecond. */
+/** The data plane may share this thread, so a batch is no more than some 300 kB to hand over. */
 const spansPerBatch = 512;
 /** ExportResultCode.FAILED. */
 const failedCode = 1;
@@ -65,9 +65,10 @@ export function startOtel(options: OtelOptions): Otel {
     // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES go before what we say about ourselves.
     detectResources({ detectors: [serviceInstanceIdDetector, envDetector] }),
   );
-  const origin: Origin = { resource, scope: { name: "naru", version: options.version }, identity: options.identity };
+  const scope = { name: "naru", version: options.version };
+  const writer = writerFor({ resource, scope, identity: options.identity });
   const processor = new BatchSpanProcessor({
-    exporter: watched(exporterTo(options.endpoint, serializerFor(origin)), options),
+    exporter: watched(exporterTo(options.endpoint, serializerFor(writer)), options),
     maxExportBatchSize: spansPerBatch,
     maxQueueSize: maxQueuedSpans,
     scheduledDelayMillis: options.delayMs,
@@ -85,11 +86,14 @@ export function startOtel(options: OtelOptions): Otel {
   });
   sdk.start();
   diag.setLogger(diagTo(options.logger), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+  const end = (span: RecordedSpan): void => {
+    processor.onEnd(new QueuedSpan(writer.encode(span), resource) as unknown as ReadableSpan);
+  };
   return {
     queue(record) {
       // Decided, identified and measured in the data plane: a tracer of the SDK would do it all again.
-      processor.onEnd(new QueuedSpan(record, false, origin));
-      if (spanCountOf(record) === 2) processor.onEnd(new QueuedSpan(record, true, origin));
+      end(new RecordedSpan(record, false));
+      if (spanCountOf(record) === 2) end(new RecordedSpan(record, true));
     },
     async shutdown() {
       try {
@@ -151,83 +155,28 @@ export interface Origin {
 }
 
 /**
- * A recorded span as the SDK's queue takes it, and as its own serializers would read it. Nothing is made of the record
- * before somebody asks, and `serializerFor` asks the record.
+ * An encoded span in the SDK's queue, which asks each for its flags and its resource, and nothing else. The record is gone
+ * by then: hundreds of them would outlive the young generation of the heap, and encoding all at once would stall what
+ * shares the thread.
  */
-export class QueuedSpan extends RecordedSpan implements ReadableSpan, SpanContext {
-  readonly #origin: Origin;
+class QueuedSpan implements EncodedSpan {
+  readonly bytes: Buffer;
+  readonly resource: Resource;
   readonly traceFlags = TraceFlags.SAMPLED;
-  readonly ended = true;
-  readonly droppedAttributesCount = 0;
-  readonly droppedEventsCount = 0;
-  readonly droppedLinksCount = 0;
 
-  constructor(record: SpanRecord, isCall: boolean, origin: Origin) {
-    super(record, isCall);
-    this.#origin = origin;
+  constructor(bytes: Buffer, resource: Resource) {
+    this.bytes = bytes;
+    this.resource = resource;
   }
 
-  get traceId(): string {
-    return this.record.traceId;
-  }
-
-  spanContext(): SpanContext {
+  spanContext(): this {
     return this;
-  }
-
-  get parentSpanContext(): SpanContext {
-    const { traceId, parentSpanId, hasRemoteParent: isRemote } = this;
-    return { traceId, spanId: parentSpanId ?? "", traceFlags: TraceFlags.SAMPLED, isRemote };
-  }
-
-  get name(): string {
-    return this.record.operation;
-  }
-
-  get kind(): SpanKind {
-    return this.isServer ? SpanKind.SERVER : SpanKind.CLIENT;
-  }
-
-  get duration(): [number, number] {
-    const [startSeconds, startNanos] = this.startTime;
-    const [seconds, nanos] = this.endTime;
-    return nanos < startNanos
-      ? [seconds - startSeconds - 1, nanos - startNanos + 1e9]
-      : [seconds - startSeconds, nanos - startNanos];
-  }
-
-  get status(): { code: SpanStatusCode } {
-    return { code: this.failed ? SpanStatusCode.ERROR : SpanStatusCode.UNSET };
-  }
-
-  get attributes(): Record<string, string> {
-    const attributes: Record<string, string> = {};
-    const sink: AttributeSink = { attribute: (key, value) => void (attributes[key] = value) };
-    this.putAttributes(sink);
-    if (!this.isCall) putIdentity(this.#origin.identity, sink);
-    return attributes;
-  }
-
-  get links(): [] {
-    return [];
-  }
-
-  get events(): [] {
-    return [];
-  }
-
-  get resource(): Resource {
-    return this.#origin.resource;
-  }
-
-  get instrumentationScope(): Origin["scope"] {
-    return this.#origin.scope;
   }
 }
 
-/** For spans of that origin. Answers are read by the SDK. */
-export function serializerFor({ resource, scope, identity }: Origin): TraceSerializer {
-  const writer = new OtlpWriter({
+/** For spans of that origin. */
+export function writerFor({ resource, scope, identity }: Origin): OtlpWriter {
+  return new OtlpWriter({
     putResource(sink) {
       // All of them are texts: the detectors that are used know no others.
       for (const [key, value] of Object.entries(resource.attributes)) sink.attribute(key, String(value));
@@ -236,10 +185,13 @@ export function serializerFor({ resource, scope, identity }: Origin): TraceSeria
     scopeVersion: scope.version,
     putIdentity: (sink) => putIdentity(identity, sink),
   });
+}
+
+/** For spans that `writer` encoded. Answers are read by the SDK. */
+function serializerFor(writer: OtlpWriter): TraceSerializer {
   return {
-    serializeRequest(spans: QueuedSpan[]) {
-      return writer.write(spans);
-    },
+    // What the SDK's queue was given.
+    serializeRequest: (spans) => writer.request(spans as unknown as readonly QueuedSpan[]),
     deserializeResponse: (bytes) => ProtobufTraceSerializer.deserializeResponse(bytes),
   };
 }

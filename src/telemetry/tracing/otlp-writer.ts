@@ -36,14 +36,23 @@ const statusError = 2;
 const localFlags = 0x101;
 const remoteFlags = 0x301;
 
-/** A batch that needs more grows. */
-const expectedSpanBytes = 700;
+/** Spans share memory of that size, which goes when the last of them does; one that needs more makes it grow. */
+const chunkBytes = 32 * 1024;
+/** A chunk with less room gets no further span. */
+const expectedSpanBytes = 1_024;
+
+/** `OtlpWriter.encode` makes it: a field of the request. */
+export interface EncodedSpan {
+  readonly bytes: Buffer;
+}
 
 export class OtlpWriter {
   /** As they stand in every request. */
   readonly #resource: Buffer;
   readonly #scope: Buffer;
   readonly #identity: Buffer;
+  /** Where the next spans go. */
+  #chunk = new ProtobufWriter(0, chunkBytes);
 
   constructor({ putResource, scopeName, scopeVersion, putIdentity }: SpanOrigin) {
     this.#resource = written((out) => {
@@ -60,12 +69,21 @@ export class OtlpWriter {
     this.#identity = written((out) => putIdentity(new AttributeWriter(out, spanAttribute)));
   }
 
+  /** The span as it stands in the request. */
+  encode(span: RecordedSpan): Buffer {
+    if (this.#chunk.room < expectedSpanBytes) this.#chunk = new ProtobufWriter(0, chunkBytes);
+    const from = this.#chunk.mark();
+    this.#writeSpan(span, this.#chunk);
+    return this.#chunk.since(from);
+  }
+
   /** The request with these spans, in memory of its own. */
-  write(spans: readonly RecordedSpan[]): Buffer {
+  request(spans: readonly EncodedSpan[]): Buffer {
+    let length = 0;
+    for (const { bytes } of spans) length += bytes.length;
     const headRoom = this.#resource.length + this.#scope.length + 2 * maxHeadBytes;
-    const out = new ProtobufWriter(headRoom, spans.length * expectedSpanBytes);
-    const attributes = new AttributeWriter(out, spanAttribute);
-    for (const span of spans) this.#writeSpan(span, out, attributes);
+    const out = new ProtobufWriter(headRoom, length);
+    for (const { bytes } of spans) out.append(bytes);
     out.prepend(this.#scope);
     out.prependHead(field2);
     out.prepend(this.#resource);
@@ -73,7 +91,8 @@ export class OtlpWriter {
     return out.take();
   }
 
-  #writeSpan(span: RecordedSpan, out: ProtobufWriter, attributes: AttributeWriter): void {
+  #writeSpan(span: RecordedSpan, out: ProtobufWriter): void {
+    const attributes = new AttributeWriter(out, spanAttribute);
     const { record } = span;
     const parent = span.parentSpanId;
     const from = out.open(field2);

@@ -19,6 +19,16 @@ export class ProtobufWriter {
     this.#start = this.#at = headRoom;
   }
 
+  /** What was written since `mark`, which stays as it is whatever is written behind it. */
+  since(mark: number): Buffer {
+    return this.#bytes.subarray(mark, this.#at);
+  }
+
+  /** Bytes that can be written before the memory grows. */
+  get room(): number {
+    return this.#bytes.length - this.#at;
+  }
+
   /** The message, in memory of its own; nothing may be written any more. */
   take(): Buffer {
     return this.#bytes.subarray(this.#start, this.#at);
@@ -50,7 +60,7 @@ export class ProtobufWriter {
     this.#at += bytes.copy(this.#bytes, this.#at);
   }
 
-  /** Where the next byte goes, for `rewind`. */
+  /** Where the next byte goes, for `rewind` and `since`. */
   mark(): number {
     return this.#at;
   }

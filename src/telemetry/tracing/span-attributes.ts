@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The spans of an exchange as Istio's proxies make them: names, kinds, and Envoy's tags by Envoy's names. All values are
-// texts, as Envoy's are, so that saved queries find them. Everything is read from the record when a batch leaves.
+// texts, as Envoy's are, so that saved queries find them. Everything is read from the record when it is encoded.
 
 import type { ProxyIdentity } from "../../model/index.ts";
 import type { SpanRecord } from "../port.ts";
