@@ -470,6 +470,22 @@ describe("RequestHeadParser", () => {
     }
   });
 
+  it("takes of 256 bytes the ones that may stand in a value, wherever they stand in it", () => {
+    const allowed = (byte: number): boolean => byte === 0x09 || (byte >= 0x20 && byte !== 0x7f);
+    for (let byte = 0; byte < 256; byte++) {
+      // Line ends have a meaning of their own.
+      if (byte === 0x0a || byte === 0x0d) continue;
+      for (const other of ["~", " ", "\xff", "\t"]) {
+        for (let at = 0; at < 9; at++) {
+          const value = `<${other.repeat(at)}${String.fromCharCode(byte)}${other.repeat(8 - at)}>`;
+          const reading = readRequest(bytesOf(withLines(`X-Value: ${value}`)), []);
+          assert.equal(reading.outcome, allowed(byte) ? "accepted" : "refused", `byte ${byte} at ${at}`);
+          if (allowed(byte)) assert.deepEqual(reading.headers.at(-1), ["X-Value", value]);
+        }
+      }
+    }
+  });
+
   it("numbers every known name in any case and no other name", () => {
     for (const [name, id] of [
       ["hOST", HeaderId.host],
