@@ -21,8 +21,9 @@ const library = {
   getsockname: { arguments: ["i32", "pointer", "pointer"], return: "i32" },
   getpeername: { arguments: ["i32", "pointer", "pointer"], return: "i32" },
   pipe2: { arguments: ["pointer", "i32"], return: "i32" },
-  // Offsets are null. In a register an u32 leaves none of its place undefined, and needs no BigInt.
-  splice: { arguments: ["i32", "u32", "i32", "u32", "u32", "u32"], return: "i32" },
+  // Offsets are null. In a register an i32 leaves none of its place undefined, and needs no BigInt. The seventh is for
+  // nobody: node:ffi calls functions of four to six numbers in a way that takes twice as long.
+  splice: { arguments: ["i32", "i32", "i32", "i32", "i32", "i32", "i32"], return: "i32" },
   shutdown: { arguments: ["i32", "i32"], return: "i32" },
   close: { arguments: ["i32"], return: "i32" },
   uv_backend_fd: { arguments: ["u64"], return: "i32" },
@@ -50,10 +51,7 @@ const addressSyscalls = [
 ] as const;
 
 /** Reading into memory known by its address: several times cheaper than finding out that of a Buffer. */
-const addressReads = {
-  recv: { arguments: ["i32", "u64", "u32", "i32"], return: "i32" },
-  read: { arguments: ["i32", "u64", "u32"], return: "i32" },
-} as const;
+const addressRead = { read: { arguments: ["i32", "u64", "u32"], return: "i32" } } as const;
 
 /** Everything bound, of one thread. Throws when a symbol is missing or node:ffi is forbidden. */
 export function bindLibc(ffi: Ffi) {
@@ -64,7 +62,7 @@ export function bindLibc(ffi: Ffi) {
   const setup = ffi.dlopen(null, addressSyscalls[0]).functions.syscall;
   const register = ffi.dlopen(null, addressSyscalls[1]).functions.syscall;
   const enterTimed = ffi.dlopen(null, addressSyscalls[2]).functions.syscall;
-  const { recv: receiveAt, read: readAt } = ffi.dlopen(null, addressReads).functions;
+  const readAt = ffi.dlopen(null, addressRead).functions.read;
   const errno = new Int32Array(ffi.toArrayBuffer(errnoLocation(), 4, false));
   return {
     ...functions,
@@ -74,7 +72,6 @@ export function bindLibc(ffi: Ffi) {
     eventLoop: ffi.getCurrentEventLoop(),
     /** What was mapped through this binding. */
     mapped: [] as { readonly address: bigint; readonly bytes: number }[],
-    receiveAt,
     readAt,
     syscallShort: enter,
     syscallSetup: setup,

@@ -26,7 +26,6 @@ const ipv6Only = 26;
 /** TCP keep-alive finds peers that vanished without a word. */
 const keepAliveAfterSeconds = 60;
 const shutdownWrite = 1;
-const dontWait = 0x40;
 const eafnosupport = -97;
 
 export interface BindOptions {
@@ -78,20 +77,22 @@ export class Sockets {
     return this.#ask(this.#libc.getpeername, fd);
   }
 
-  /** From now on `acceptNow` does not wait. The ring must not accept here any more. */
+  /**
+   * From now on `acceptNow`, `receive` and a pipe do not wait here. Of what a ring does only accepting and connecting
+   * minds; receiving, sending and polling do not.
+   */
   stopWaiting(fd: number): void {
     this.#libc.fcntl(fd, setFileFlags, nonBlocking);
   }
 
-  /** The next connection that is complete. */
+  /** The next connection that is complete; it does not wait either. */
   acceptNow(fd: number): number {
-    return this.#libc.resultOf(this.#libc.accept4(fd, 0n, 0n, closeOnExec));
+    return this.#libc.resultOf(this.#libc.accept4(fd, 0n, 0n, closeOnExec | nonBlocking));
   }
 
-  /** Reads what is there into all of `memory`; how many bytes, 0 at the end, -EAGAIN when there is nothing. */
-  receive(fd: number, memory: MappedMemory): number {
-    const length = this.#libc.receiveAt(fd, memory.address, memory.bytes.length, dontWait);
-    return length < 0 ? this.#libc.resultOf(length) : length;
+  /** Reads up to `most` bytes into `memory` where it need not wait; how many, 0 at the end, -EAGAIN when there is nothing. */
+  receive(fd: number, memory: MappedMemory, most: number): number {
+    return this.#libc.resultOf(this.#libc.readAt(fd, memory.address, most));
   }
 
   /** To move bytes from one socket to another by; null: there are no files left. */

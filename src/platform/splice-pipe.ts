@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes from one stream socket to another without a copy in between: a pipe that holds pages of the kernel's for as long as
-// a call takes.
+// Bytes from one stream socket to another without a copy in between: a pipe that holds pages of the kernel's from one call
+// to the next.
 
 import type { Libc } from "./libc.ts";
 import type { MappedMemory } from "./mapped-memory.ts";
 
 const closeOnExec = 0o2000000;
 const nonBlocking = 0o4000;
-const setFileFlags = 4;
 const setPipeSize = 1031;
 /** Of pages, many of which hold less: a piece of a packet takes one. The kernel may leave it smaller. */
 const capacityBytes = 512 * 1024;
@@ -17,7 +16,7 @@ const doNotWait = 2;
 export class SplicePipe {
   readonly readEnd: number;
   readonly writeEnd: number;
-  /** Bytes that `move` took and could not hand on; `read` them before the next. */
+  /** Bytes that were taken and not handed on. */
   rest = 0;
   readonly #libc: Libc;
 
@@ -29,16 +28,22 @@ export class SplicePipe {
   }
 
   /**
-   * Takes up to `most` bytes out of the socket `from` and hands to the socket `to` as many of them as it has room for.
-   * Returns how many it took: 0 at the end, or a negative error number of `from`. Waits for neither.
+   * Takes up to `most` bytes out of the socket `from`, which has to be of the kind that does not wait: a socket waits or
+   * not as its file says, whatever the call says. Returns how many: 0 at the end, or a negative error number.
    */
-  move(from: number, to: number, most: number): number {
+  take(from: number, most: number): number {
     if (this.rest > 0) throw new Error(`${this.rest} bytes in a pipe were never read`);
-    const taken = this.#splice(from, this.writeEnd, from, most);
-    if (taken <= 0) return taken;
-    // What is in the way of `to` its next send will say.
-    this.rest = taken - Math.max(0, this.#splice(this.readEnd, to, to, taken));
+    const taken = this.#splice(from, this.writeEnd, most);
+    this.rest = Math.max(0, taken);
     return taken;
+  }
+
+  /** Hands to the socket `to`, of that kind too, as much of what was taken as it has room for; returns how much. */
+  give(to: number): number {
+    // What is in the way its next send will say.
+    const given = Math.max(0, this.#splice(this.readEnd, to, this.rest));
+    this.rest -= given;
+    return given;
   }
 
   /** Reads of the rest what fits into `memory`; how much. */
@@ -54,13 +59,8 @@ export class SplicePipe {
     this.#libc.close(this.writeEnd);
   }
 
-  /** A socket waits or not as its file says, whatever the call says; those of a ring have to be of the kind that waits. */
-  #splice(from: number, to: number, socket: number, most: number): number {
-    const libc = this.#libc;
-    libc.fcntl(socket, setFileFlags, nonBlocking);
-    const result = libc.resultOf(libc.splice(from, 0, to, 0, most, move | doNotWait));
-    libc.fcntl(socket, setFileFlags, 0);
-    return result;
+  #splice(from: number, to: number, most: number): number {
+    return this.#libc.resultOf(this.#libc.splice(from, 0, to, 0, most, move | doNotWait, 0));
   }
 }
 

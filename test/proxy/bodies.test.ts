@@ -507,6 +507,52 @@ test("a long body with surplus behind it costs the connection, and the surplus i
   assert.ok(!client.received.includes("poison"));
 });
 
+test("surplus behind a long body is not the answer to a request that waits for the connection", async () => {
+  await using origin = await RawOrigin.start();
+  await using proxy = await startProxy({ origins: [origin.port], cluster: { maxConnections: 1 } });
+  await using client = await proxy.connect();
+  await using waiting = await proxy.connect();
+  const body = noise(40_000);
+  client.send(get());
+  const upstream = await origin.connection();
+  await upstream.takeThrough(endOfHead);
+  waiting.send(get("/second"));
+  await eventually(() => proxy.cluster().requestsPending === 1, "it waits");
+  upstream.send(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`);
+  await client.takeThrough(endOfHead);
+  upstream.send(`${body}${ok("poison")}`);
+  assert.equal(digest(await client.takeBytes(body.length)), digest(body));
+  const next = await origin.connection();
+  assert.match(await next.takeThrough(endOfHead), /^GET \/second /);
+  next.send(ok("second"));
+  assert.equal(await waiting.takeThrough("second"), okRelayed("second"));
+});
+
+test("a client that sends the next request while it reads a long answer, and one that goes away in it", async () => {
+  await using origin = await RawOrigin.start();
+  await using proxy = await startProxy({ origins: [origin.port] });
+  const body = noise(64 * 1024);
+  const whole = `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  await using client = await proxy.connect();
+  client.send(get());
+  const upstream = await origin.connection();
+  for (let round = 0; round < 20; round++) {
+    await upstream.takeThrough(endOfHead);
+    upstream.send(whole.slice(0, 30_000));
+    await client.takeThrough(endOfHead);
+    client.send(get());
+    upstream.send(whole.slice(30_000));
+    assert.equal(digest(await client.takeBytes(body.length)), digest(body));
+  }
+  assert.equal(origin.accepted, 1);
+  await upstream.takeThrough(endOfHead);
+  upstream.send(whole.slice(0, 30_000));
+  await client.takeThrough(endOfHead);
+  client.reset();
+  await eventually(() => proxy.exchanges.length === 21, "it is broken off");
+  await upstream.takeToEnd();
+});
+
 test("a long body that ends too early is broken off, with what there was of it", async () => {
   await using origin = await RawOrigin.start();
   await using proxy = await startProxy({ origins: [origin.port] });

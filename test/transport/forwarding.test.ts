@@ -42,6 +42,13 @@ async function arrived(to: Pair, length: number): Promise<Buffer> {
   return Buffer.from(await to.peer.takeBytes(length), "latin1");
 }
 
+/** The kernel has all of it. */
+async function written(from: Pair, bytes: Buffer): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  from.peer.socket.write(bytes, () => resolve());
+  await promise;
+}
+
 const passed = ({ tap }: Pair): number => tap.receivedBytes + tap.forwardedBytes;
 
 for (const size of [firstBytes + 1, 20_000, 100_000, 1024 * 1024, 8 * 1024 * 1024]) {
@@ -95,6 +102,76 @@ contract("no more than was said goes unseen, and what follows comes by onData", 
   await eventually(() => Buffer.concat(seen).equals(behind), "what follows is seen");
   assert.ok((await arrived(to, bytes.length)).equals(bytes));
   assert.equal(to.peer.received, "");
+});
+
+contract("what has arrived behind the bytes is seen together with the last of them", async (ground) => {
+  const bytes = pattern(40_000);
+  const behind = Buffer.from("not for the other one");
+  await using routed = await route(ground, bytes.length - firstBytes, Buffer.alloc(0));
+  const { from } = routed;
+  from.peer.socket.write(bytes.subarray(0, firstBytes));
+  await eventually(() => from.tap.receivedBytes === firstBytes, "the first of them are there");
+  from.tap.pause();
+  await written(from, Buffer.concat([bytes.subarray(firstBytes), behind]));
+  from.tap.resume();
+  await eventually(() => passed(from) === bytes.length + behind.length, "all of it is through");
+  assert.ok(from.tap.lastBytes > behind.length);
+  assert.ok(
+    from.tap.received
+      .subarray(-from.tap.lastBytes)
+      .equals(Buffer.concat([bytes, behind]).subarray(-from.tap.lastBytes)),
+  );
+});
+
+contract("messages of any size follow each other, and of long ones all but the start goes unseen", async (ground) => {
+  const listener = await ground.listen();
+  await using to = await ground.pair(listener);
+  let left = 0;
+  let size = 0;
+  await using from = await ground.connected({
+    data(tap) {
+      if (!tap.passOn(Buffer.alloc(0), to.tap)) assert.fail("it is read all the time");
+      const isFirst = left === size;
+      left -= tap.lastBytes;
+      if (isFirst && left > 0) tap.forward(to.tap, left);
+    },
+  });
+  let before = 0;
+  let unseen = 0;
+  const one = async (length: number): Promise<void> => {
+    size = left = length;
+    from.tap.pause();
+    const bytes = pattern(length, before);
+    await written(from, bytes);
+    const unseenBefore = from.tap.forwardedBytes;
+    from.tap.resume();
+    assert.ok((await arrived(to, length)).equals(bytes), `${length} bytes behind ${before}`);
+    await eventually(() => passed(from) === before + length, "each byte was told of once");
+    before += length;
+    unseen = from.tap.forwardedBytes - unseenBefore;
+  };
+  // Long ones, small ones until it is not expected to be long any more, ones in between, and all of it again.
+  for (let round = 0; round < 3; round++) {
+    for (let count = 0; count < 20; count++) await one(48_000);
+    assert.equal(unseen > 40_000, ground.transport.name === "uring", `${unseen} bytes went unseen`);
+    for (let count = 0; count < 12; count++) await one(round === 1 ? 5_000 : 100);
+    for (const length of [2_047, 2_048, 2_049, 16_384, 18_432, 18_433, 40_000]) await one(length);
+  }
+});
+
+contract("messages that nobody forwards are not cut in pieces", async (ground) => {
+  await using from = await ground.connected();
+  const size = 40_000;
+  const rounds = 40;
+  for (let round = 1; round <= rounds; round++) {
+    from.tap.pause();
+    await written(from, pattern(size));
+    from.tap.resume();
+    await eventually(() => from.tap.receivedBytes === round * size, "it is there");
+  }
+  // A few are, to learn whether that has changed.
+  if (ground.transport.name === "uring")
+    assert.ok(from.tap.count("data") < rounds * 1.2, `${from.tap.count("data")} pieces`);
 });
 
 contract("a slow reader stops what goes unseen, and gets all of it in the end", async (ground) => {
@@ -163,6 +240,25 @@ for (const how of ["destroyed", "closed", "ended", "reset by its peer"] as const
     assert.ok(from.tap.received.equals(bytes));
   });
 }
+
+contract("what was meant for a connection that is reset halfway comes by onData", async (ground) => {
+  const bytes = pattern(2_000_000);
+  await using routed = await route(ground, bytes.length - firstBytes, Buffer.alloc(0));
+  const { from, to } = routed;
+  from.peer.socket.write(bytes.subarray(0, firstBytes));
+  await eventually(() => from.tap.receivedBytes === firstBytes, "the first of them are there");
+  to.peer.socket.resume();
+  from.peer.socket.write(bytes.subarray(firstBytes, 1_000_000));
+  await eventually(() => passed(from) === 1_000_000, "half of it is through");
+  to.peer.reset();
+  await eventually(() => to.tap.closed, "it is gone");
+  const unseen = from.tap.forwardedBytes;
+  from.tap.resume();
+  from.peer.socket.write(bytes.subarray(1_000_000));
+  await eventually(() => passed(from) === bytes.length, "all of it is seen");
+  assert.equal(from.tap.forwardedBytes, unseen);
+  assert.ok(from.tap.received.subarray(-1_000_000).equals(bytes.subarray(-1_000_000)));
+});
 
 contract("a connection may be destroyed when it hears of what went unseen", async (ground) => {
   const bytes = pattern(2_000_000);

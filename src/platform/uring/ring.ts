@@ -10,6 +10,7 @@ import { completionFlag, enterFlag, entryFlag, entryWords, ioprio, opcode, sqFla
 import { setUpRing, type RingLayout } from "./ring-setup.ts";
 
 const closeOnExec = 0o2000000;
+const nonBlocking = 0o4000;
 /** Per entry: a sockaddr, which the kernel copies when it takes the entry. */
 const addressSlotBytes = 128;
 const timespecBytes = 16;
@@ -21,6 +22,8 @@ const waitAll = 0x100;
 const messageBytes = 56;
 const vectorBytes = 16;
 const sendFlags = dontWait | waitAll;
+/** Of a send: more follows at once, and may go into the same packets. */
+const moreFollows = 0x8000;
 const pollIn = 0x01;
 const pollOut = 0x04;
 const eintr = -4;
@@ -101,9 +104,10 @@ export class Ring {
     return (this.#sqTail - this.#submitted) | 0;
   }
 
-  /** Accepts until it is cancelled or fails; each completion carries a file descriptor. */
+  /** Accepts until it is cancelled or fails; each completion carries a file descriptor, of the kind that does not wait. */
   accept(fd: number, id: number, generation: number): void {
-    this.#put(opcode.accept | ioprio.acceptMultishot, fd, 0, 0, 0, closeOnExec, id, generation, 0);
+    const flags = closeOnExec | nonBlocking;
+    this.#put(opcode.accept | ioprio.acceptMultishot, fd, 0, 0, 0, flags, id, generation, 0);
   }
 
   /** Receives into buffers of `group` until it is cancelled, fails, or the peer ends. */
@@ -141,6 +145,17 @@ export class Ring {
     words[20] = length2;
     const { low, high } = this.#message;
     this.#put(opcode.sendmsg | entryFlag.skipSuccess, fd, low, high, 1, sendFlags, id, generation, 0);
+  }
+
+  /**
+   * Says of the send known by these that bytes follow it at once: the kernel may keep it for the same packets until they do.
+   * Only when it was put last and has not been handed in.
+   */
+  sendsMore(id: number, generation: number): void {
+    if (this.queued === 0) return;
+    const entries = this.#entries;
+    const at = ((this.#sqTail - 1) & this.#sqMask) * entryWords;
+    if (entries[at + 8] === id && entries[at + 9] === generation) entries[at + 7]! |= moreFollows;
   }
 
   /** Takes back the entry that was put last; it has not been handed in. */

@@ -59,7 +59,8 @@ export interface Connection {
   /**
    * The next `bytes` bytes to be received are meant for `to`, behind what was sent there, and nobody has to see them: they
    * may go there at once, as far as it has room. `events` hears of those; others come by onData as ever, and are to be
-   * sent. To be called inside onData, after everything that is sent on `to`.
+   * sent. When something that nobody said has arrived behind them, the last of them come by onData together with it.
+   * To be called inside onData, after everything that is sent on `to`.
    */
   forward(to: Connection, bytes: number, events: ForwardEvents): void;
   /**

@@ -16,6 +16,10 @@ const smallReadsToLeaveBulk = 8;
 const maxReads = 4;
 /** Fewer bytes are copied in less time than it takes to move them. */
 const leastMovedBytes = 16 * 1024;
+/** Read first of a message whose body may be moved: its head. */
+const headBytes = 2 * 1024;
+/** After a body that could not be moved so many long reads go by before the next is hoped for. */
+const longReadsToHope = 16;
 /** At a time: what does not fit into the other socket is copied, and kept in the heap. */
 const mostMovedBytes = 128 * 1024;
 const eintr = -4;
@@ -27,7 +31,9 @@ const notEnded = 1;
 
 /** Where bytes may go without being seen. */
 export interface ForwardTarget {
-  /** The file to write to, behind everything that was sent; -1: not now. */
+  /** Bytes may go there, as far as is known. */
+  readonly keepsUp: boolean;
+  /** The file to write to at once, behind everything that was sent; -1: bytes may not go there after all. */
   fileToSend(): number;
 }
 
@@ -49,6 +55,8 @@ export class Receiver {
   /** What is under way: `operation.receive` or `operation.readable`. */
   #kind: number = operation.receive;
   #smallReads = 0;
+  /** Reads of what might have been moved; at 0 and above the head of the next message is read alone. */
+  #longReads = -1;
   /** Of the next bytes so many are meant for another connection. */
   #forwardLeft = 0;
   #forwardTo: ForwardTarget | null = null;
@@ -135,37 +143,41 @@ export class Receiver {
   #read(): void {
     for (let reads = 0; reads < maxReads; reads++) {
       if (!this.#active || this.paused || this.#held !== null) return;
-      const pipe = this.#forwardLeft < leastMovedBytes ? null : this.#slot.thread.pipe;
-      const to = pipe === null ? -1 : this.#forwardTo!.fileToSend();
-      // What had to be sent first may have failed.
-      if (!this.#active) return;
-      if (!(to < 0 ? this.#readOnce() : this.#move(pipe!, to))) return;
+      const mayMove = this.#forwardLeft >= leastMovedBytes && this.#forwardTo!.keepsUp;
+      const pipe = mayMove ? this.#slot.thread.pipe : null;
+      if (!(pipe === null ? this.#readOnce() : this.#move(pipe))) return;
     }
   }
 
-  /** False: nothing more is there. */
+  /** False: nothing more is there, or expected. */
   #readOnce(): boolean {
     const { thread, fd } = this.#slot;
     const { bytes } = thread.body;
-    const length = thread.sockets.receive(fd, thread.body);
+    const isHead = this.#forwardLeft === 0 && this.#longReads >= 0;
+    const most = isHead ? headBytes : bytes.length;
+    const length = thread.sockets.receive(fd, thread.body, most);
     if (length <= 0) return this.#onNothing(length);
-    this.#learnSize(length, thread.small.bytesEach);
+    const isFull = length === most;
+    if (!isHead || !isFull) this.#learnSize(length, thread.small.bytesEach);
     this.#deliver(bytes, 0, length);
     thread.check?.read(bytes);
-    return length === bytes.length;
+    if (!isHead) {
+      if (length >= 2 * leastMovedBytes) this.#longReads++;
+    } else if (isFull && this.#forwardLeft < leastMovedBytes) this.#longReads = -longReadsToHope;
+    return isFull;
   }
 
-  /** The same, of bytes that are meant for `to`. What that has no room for is read like any other. */
-  #move(pipe: SplicePipe, to: number): boolean {
+  /** The same, of bytes that are meant for another connection. What that has no room for is read like any other. */
+  #move(pipe: SplicePipe): boolean {
     const { thread, fd } = this.#slot;
-    const wanted = Math.min(this.#forwardLeft, mostMovedBytes);
-    const length = pipe.move(fd, to, wanted);
+    // More than is left, or less: what follows the last of them has to be seen together with it.
+    const wanted = this.#forwardLeft === mostMovedBytes ? mostMovedBytes - 1 : mostMovedBytes;
+    const length = pipe.take(fd, wanted);
     if (length <= 0) return this.#onNothing(length);
     this.#learnSize(length, thread.small.bytesEach);
-    const moved = length - pipe.rest;
-    const events = this.#forwardEvents!;
-    this.#passed(moved);
-    if (moved > 0) events.onForwarded(moved);
+    const to = length > this.#forwardLeft ? -1 : this.#forwardTo!.fileToSend();
+    // What had to be sent first may have failed, and more with it.
+    if (to >= 0 && this.#active) this.#onMoved(pipe.give(to));
     while (pipe.rest > 0) {
       const rest = pipe.read(thread.body);
       if (!this.#active) continue;
@@ -174,6 +186,13 @@ export class Receiver {
       thread.check?.read(thread.body.bytes);
     }
     return length === wanted;
+  }
+
+  #onMoved(bytes: number): void {
+    if (bytes === 0) return;
+    const events = this.#forwardEvents!;
+    this.#passed(bytes);
+    events.onForwarded(bytes);
   }
 
   #onNothing(result: number): false {

@@ -51,7 +51,9 @@ export class Sender {
   /** As far as is known not yet taken by the kernel. */
   get queuedBytes(): number {
     const queued = this.#queue === null ? 0 : this.#queue.bytes;
-    return this.#isUnderWay && !this.#sendsQueued ? queued + this.#length + this.#passedTo - this.#passedFrom : queued;
+    return this.#isUnderWay() && !this.#sendsQueued
+      ? queued + this.#length + this.#passedTo - this.#passedFrom
+      : queued;
   }
 
   reserve(bytes: number): Buffer {
@@ -118,16 +120,28 @@ export class Sender {
       this.#enqueueBoth(at, length, bytes, from, to);
     }
     thread.learn();
-    if (this.#isUnderWay) this.#keepPassed();
+    if (this.#isUnderWay()) this.#keepPassed();
     else this.#passed = none;
+  }
+
+  /** Nothing waits here for the peer to read. */
+  get keepsUp(): boolean {
+    return this.#queue === null;
+  }
+
+  /** The same as isFree, and if so there will be something to send at once. */
+  isFreeForMore(): boolean {
+    const { thread, generation } = this.#slot;
+    if (this.#isUnderWay()) thread.ring.sendsMore(this.#slot.idOf(operation.send), generation);
+    return this.isFree();
   }
 
   /** Whether what is sent now follows directly on what the kernel has taken. */
   isFree(): boolean {
     if (this.#queue !== null) return false;
-    if (!this.#isUnderWay) return true;
+    if (!this.#isUnderWay()) return true;
     this.#slot.thread.settle();
-    return this.#queue === null && !this.#isUnderWay && !this.#slot.closing;
+    return this.#queue === null && !this.#isUnderWay() && !this.#slot.closing;
   }
 
   /** Tells by onFlushed when the kernel has taken everything; not before this returns. */
@@ -169,7 +183,7 @@ export class Sender {
   }
 
   /** Handed to the kernel, or about to be, and not known to be taken. */
-  get #isUnderWay(): boolean {
+  #isUnderWay(): boolean {
     return this.#epoch === this.#slot.thread.epoch;
   }
 
@@ -198,8 +212,8 @@ export class Sender {
     if (this.#queue === null && !this.#wantsFlush) return;
     const { thread, fd, generation } = this.#slot;
     while (!this.#polling && !this.#slot.closing) {
-      if (this.#isUnderWay) thread.settle();
-      if (this.#isUnderWay) {
+      if (this.#isUnderWay()) thread.settle();
+      if (this.#isUnderWay()) {
         thread.again(this.#events);
         return;
       }

@@ -122,9 +122,12 @@ export class UringConnection implements Connection, ForwardTarget, ReceiverEvent
     if (#slot in to) this.#receiver.forward(to, bytes, events);
   }
 
+  get keepsUp(): boolean {
+    return this.#connected && !this.#ending && !this.#leaving && !this.#slot.closing && this.#sender.keepsUp;
+  }
+
   fileToSend(): number {
-    if (!this.#connected || this.#ending || this.#leaving || this.#slot.closing) return -1;
-    return this.#sender.isFree() && !this.#slot.closing ? this.#slot.fd : -1;
+    return this.#sender.isFreeForMore() ? this.#slot.fd : -1;
   }
 
   pause(): void {
@@ -242,6 +245,8 @@ export class UringConnection implements Connection, ForwardTarget, ReceiverEvent
       return;
     }
     this.#connected = true;
+    // Not before: connecting to a Unix socket that has no room for now would fail instead of taking longer.
+    this.#slot.thread.sockets.stopWaiting(this.#slot.fd);
     this.#handler!.onConnect();
     // After whatever is sent now: a peer that answers unasked must not be heard before that has gone out.
     if (!this.#slot.closing) this.#receiver.start();
