@@ -10,7 +10,8 @@ export const transportOptions: readonly OptionSpec[] = [
     name: "transport",
     choices: ["auto", "uring", "node"],
     default: "auto",
-    description: "What moves the bytes: io_uring (Linux 6.1 or newer), Node's own sockets, or what naru thinks best",
+    description:
+      "What moves the bytes: io_uring (Linux 6.1 or newer) or Node's sockets; auto: io_uring where it can be had",
   },
   {
     kind: "bytes",

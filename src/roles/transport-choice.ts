@@ -36,16 +36,10 @@ export interface TransportChoice extends TransportOptions {
   readonly reason: string;
 }
 
-/** Whether `auto` takes io_uring where there is one. The only place that says so, beside the documents. */
-const autoTakesUring = false;
-
 /** Throws CliError when io_uring was asked for and cannot be had; `auto` never fails. */
 export function chooseTransport(options: TransportOptions, probe: typeof probeUring = probeUring): TransportChoice {
   const { wanted } = options;
   if (wanted === "node") return { ...options, name: "node", reason: "asked for" };
-  if (wanted === "auto" && !autoTakesUring) {
-    return { ...options, name: "node", reason: "io_uring is taken only when asked for" };
-  }
   const uring = probe();
   if (uring.available) {
     return { ...options, name: "uring", reason: wanted === "uring" ? "asked for" : "io_uring is available" };

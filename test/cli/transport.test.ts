@@ -9,6 +9,7 @@ import { test } from "node:test";
 
 import { exitCodes } from "../../src/cli/index.ts";
 import { systemClock } from "../../src/core/index.ts";
+import { probeUring } from "../../src/platform/index.ts";
 import { chooseTransport, createTransport, type TransportOptions } from "../../src/roles/transport-choice.ts";
 import { createLogger } from "../../src/telemetry/index.ts";
 import { connectRaw } from "../support/raw-peer.ts";
@@ -61,6 +62,23 @@ for (const kind of transportKinds) {
   }
 }
 
+test("--transport auto is what this machine can do, and says so", async () => {
+  await using workspace = await openWorkspace();
+  await workspace.write("shop.yaml", gatewayYaml(1, "/shop"));
+  const ports = ["--listen", "80=127.0.0.1:0", ...anyPorts];
+  await using naru = startNaru(["gateway", "-f", workspace.folder, ...ports, "--transport", "auto"]);
+  const [, admin] = await naru.waitFor("stderr", /admin pages are up {2}admin=(\d+)/);
+  const dump = (await (await fetch(`http://127.0.0.1:${admin}/config_dump`)).json()) as { readonly transport: unknown };
+  const answer = probeUring();
+  const expected = answer.available
+    ? { name: "uring", reason: "io_uring is available" }
+    : { name: "node", reason: answer.reason };
+  assert.deepEqual(dump.transport, expected);
+  naru.process.kill("SIGINT");
+  const { code, stderr } = await naru.ended;
+  assert.equal(code, 0, stderr);
+});
+
 /** The kernel spreads connections by their ports, so that of many no worker gets none. */
 async function assertBothGetClients(port: number, stats: string): Promise<void> {
   await using clients = new AsyncDisposableStack();
@@ -75,11 +93,11 @@ async function assertBothGetClients(port: number, stats: string): Promise<void> 
   assert.fail("one worker gets all connections");
 }
 
-test("auto never fails: without io_uring it is node, and so it is until io_uring is ready to be the default", () => {
-  const { name, reason } = chooseTransport(wanting("auto"), forbidden);
-  assert.equal(name, "node");
-  assert.notEqual(reason, "");
-  assert.equal(chooseTransport(wanting("auto"), () => ({ available: true })).name, "node");
+test("auto takes io_uring where it can be had, and never fails: elsewhere it is node, and says why", () => {
+  const there = chooseTransport(wanting("auto"), () => ({ available: true }));
+  assert.deepEqual([there.name, there.reason], ["uring", "io_uring is available"]);
+  const elsewhere = chooseTransport(wanting("auto"), forbidden);
+  assert.deepEqual([elsewhere.name, elsewhere.reason], ["node", "kernel.io_uring_disabled is 2"]);
 });
 
 test("what is asked for is taken, and nothing is probed for node", () => {
