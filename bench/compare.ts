@@ -2,10 +2,13 @@
 // The comparison of targets: costs at each number of connections, then latencies at a rate that all can hold.
 
 import { Contest, type Progress, type Rounds } from "./load/contest.ts";
+import type { Transport } from "./load/naru.ts";
 import { reference, type Comparison } from "./load/report.ts";
 import type { Target } from "./load/targets.ts";
 
 export interface CompareOptions {
+  /** Of naru. */
+  readonly transport: Transport;
   readonly path: string;
   readonly connections: readonly number[];
   readonly rounds: number;
@@ -20,7 +23,7 @@ export async function compare(
   options: CompareOptions,
   progress: Progress,
 ): Promise<readonly Comparison[]> {
-  await using contest = await Contest.start(targets, progress);
+  await using contest = await Contest.start(targets, options.transport, progress);
   const comparisons: Comparison[] = [];
   for (const connections of options.connections) {
     comparisons.push(await compareAt(contest, { ...options, connections }, options.rate, progress));

@@ -7,11 +7,11 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
-import { openFolder, type Progress } from "./load/contest.ts";
+import type { Progress } from "./load/contest.ts";
 import { servesAll, writeLargeConfig, type LargeConfig } from "./load/large-config.ts";
-import { naruCommand, naruConfig, scrape } from "./load/naru.ts";
+import { naruCommand, naruConfig, scrape, type Transport } from "./load/naru.ts";
 import { Origin } from "./load/origin.ts";
-import { Child, freePort, proxyCore } from "./load/processes.ts";
+import { Child, freePort, openFolder, proxyCore } from "./load/processes.ts";
 import { figure, markdownTable } from "./load/report.ts";
 
 export interface MemoryFigure {
@@ -25,6 +25,8 @@ export interface MemoryFigure {
 
 export interface MemoryFigures {
   readonly idle: MemoryFigure;
+  /** Null when it is the same. */
+  readonly idleOnNode: MemoryFigure | null;
   readonly loaded: MemoryFigure;
   readonly connections: MemoryFigure;
   readonly perConnectionKB: number;
@@ -40,8 +42,8 @@ const warmUpRequests = 20_000;
 const width = 64;
 const request = "GET /1k HTTP/1.1\r\nHost: bench\r\n\r\n";
 
-/** Of naru on `transport`, as its option names it. */
-export async function measureMemory(transport: string, progress: Progress): Promise<MemoryFigures> {
+/** Of naru on `transport`, and idle on `node` beside it. */
+export async function measureMemory(transport: Transport, progress: Progress): Promise<MemoryFigures> {
   await using owned = new AsyncDisposableStack();
   const directory = openFolder(owned);
   const origin = owned.use(await Origin.start(directory));
@@ -49,6 +51,8 @@ export async function measureMemory(transport: string, progress: Progress): Prom
   writeFileSync(small, naruConfig(origin.port));
   progress("memory: idle gateway");
   const idle = await measure({ what: "idle", config: small, transport }, () => Promise.resolve());
+  const onNode = { what: "idle, on node", config: small, transport: "node" } as const;
+  const idleOnNode = transport === "node" ? null : await measure(onNode, () => Promise.resolve());
   progress("memory: large configuration");
   const folder = join(directory, "large");
   mkdirSync(folder);
@@ -69,22 +73,25 @@ export async function measureMemory(transport: string, progress: Progress): Prom
     // Compiled code and the pools of busy times are no cost of a connection.
     await exchangeOnEach(port, width, warmUpRequests / width, clients);
     await clients.disposeAsync();
+    await wait(settleMs);
     beforeMB = child.memory().anonKiB * 0.001_024;
     await using opened = new AsyncDisposableStack();
     await exchangeOnEach(port, connectionCount, 1, opened);
     owned.use(opened.move());
   });
   const perConnectionKB = ((connections.settledMB - beforeMB) * 1_000) / connectionCount;
-  return { idle, loaded, connections, perConnectionKB };
+  return { idle, idleOnNode, loaded, connections, perConnectionKB };
 }
 
-export function memoryTable({ idle, loaded, connections, perConnectionKB }: MemoryFigures): string {
-  const rows = [idle, loaded, connections].map(({ what, scrapedMB, settledMB, peakMB }) => [
-    what,
-    figure(scrapedMB, 1),
-    figure(settledMB, 1),
-    figure(peakMB, 1),
-  ]);
+export function memoryTable({ idle, idleOnNode, loaded, connections, perConnectionKB }: MemoryFigures): string {
+  const rows = [idle, idleOnNode, loaded, connections]
+    .filter((row) => row !== null)
+    .map(({ what, scrapedMB, settledMB, peakMB }) => [
+      what,
+      figure(scrapedMB, 1),
+      figure(settledMB, 1),
+      figure(peakMB, 1),
+    ]);
   const table = markdownTable(["RssAnon, one thread", "MB", `MB ${settleMs / 1_000} s later`, "MB at most"], rows);
   return `${table}\n\nAn idle connection takes ${figure(perConnectionKB, 2)} kB.`;
 }
@@ -92,7 +99,7 @@ export function memoryTable({ idle, loaded, connections, perConnectionKB }: Memo
 interface Measured {
   readonly what: string;
   readonly config: string;
-  readonly transport: string;
+  readonly transport: Transport;
 }
 
 interface Running {

@@ -9,7 +9,8 @@ import { parseArgs } from "node:util";
 
 import { barTable, missedBars } from "./bars.ts";
 import { compare } from "./compare.ts";
-import { buildNaru } from "./load/naru.ts";
+import { latencyRounds, latencySeconds } from "./load/contest.ts";
+import { buildNaru, parseTransport, resolveTransport, type Transport } from "./load/naru.ts";
 import { hasTool, proxyCore } from "./load/processes.ts";
 import { comparisonSection } from "./load/report.ts";
 import { targets, type Target } from "./load/targets.ts";
@@ -24,19 +25,21 @@ answers first, runs on one core, and is measured in turn with the others, round 
 half of the requests per second that HAProxy reaches with as many connections. "naru" has everything on but the access
 log: metrics, request ids, x-forwarded-*, and one request in a hundred traced to a collector.
 
+  --transport NAME     of naru, in every mode: auto, node or uring (auto; for --bars and --check node)
+
   --targets a,b        only these: ${targets.map(({ name }) => name).join(", ")}
   --connections 1,64   client connections, a table for each number (64)
   --path /1k           what is fetched: /1k, /64k or /1m
   --rate N             requests per second for latencies; 0 = none (half of HAProxy's top rate)
-  --rounds N           measurements of each target (3)
-  --seconds N          length of one measurement (5)
+  --rounds N           measurements of each target (3), but for latencies: always ${latencyRounds}
+  --seconds N          length of one measurement (5), but for latencies: always ${latencySeconds}
   --json FILE          also write everything as JSON
 
 In place of the comparison:
-  --bars               measure all bars of docs/performance.md, one table with the verdicts (some 8 minutes)
+  --bars               measure the bars of that transport, one table with the verdicts (some 8 minutes);
+                       what they are: docs/performance.md
   --check              the same; exit 1 when one is missed
   --memory             only memory: idle, with a large configuration, per connection
-  --transport NAME     with --memory: of naru: auto, uring or node (auto)
   --workers            only two workers against one
   --micro              only the micro-benches: parsing heads, matching, compiling, telemetry
 
@@ -47,6 +50,7 @@ Examples:
   npm run bench -- --targets direct,naru,haproxy,nginx --connections 1,8,64,512
   npm run bench -- --targets naru,nginx --path /1m --rate 0
   npm run bench -- --bars --rounds 5 --json bars.json
+  npm run bench -- --check --transport uring
 `;
 
 const { values } = parseArgs({
@@ -61,7 +65,7 @@ const { values } = parseArgs({
     bars: { type: "boolean", default: false },
     check: { type: "boolean", default: false },
     memory: { type: "boolean", default: false },
-    transport: { type: "string", default: "auto" },
+    transport: { type: "string" },
     workers: { type: "boolean", default: false },
     micro: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
@@ -75,40 +79,44 @@ if (values.help) process.stdout.write(help);
 else process.exitCode = await main();
 
 async function main(): Promise<number> {
+  const wanted = parseTransport(values.transport ?? (values.bars || values.check ? "node" : "auto"));
   if (values.micro) return runMicro();
   for (const tool of ["nginx", "wrk", "taskset", "chrt"]) {
     if (!hasTool(tool)) throw new Error(`${tool} is not installed: apt-get install nginx-light wrk util-linux`);
   }
   progress("building dist/");
   buildNaru();
+  // From here on by its name: naru then does not start rather than take the other one.
+  const transport = await resolveTransport(wanted);
+  const description = describeRun(transport);
   if (values.bars || values.check) {
-    const { figures, parts } = await measureBars(rounds, seconds, progress);
-    print(`\n${describeRun()}\n\n${parts.join("\n\n")}\n\n${barTable(figures)}\n`);
-    save({ figures });
-    return values.check && missedBars(figures).length > 0 ? 1 : 0;
+    const { figures, parts } = await measureBars(transport, rounds, seconds, progress);
+    print(`\n${description}\n\n${parts.join("\n\n")}\n\n${barTable(transport, figures)}\n`);
+    save({ transport, figures });
+    return values.check && missedBars(transport, figures).length > 0 ? 1 : 0;
   }
   if (values.memory) {
-    const memory = await measureMemory(values.transport, progress);
-    print(`\n${describeRun()}\n\n${memoryTable(memory)}\n`);
-    save({ memory });
+    const memory = await measureMemory(transport, progress);
+    print(`\n${description}\n\n${memoryTable(memory)}\n`);
+    save({ transport, memory });
   } else if (values.workers) {
-    const workers = await measureWorkers(rounds, seconds, progress);
-    print(`\n${describeRun()}\n\n${workersTable(workers)}\n`);
-    save({ workers });
+    const workers = await measureWorkers(transport, rounds, seconds, progress);
+    print(`\n${description}\n\n${workersTable(workers)}\n`);
+    save({ transport, workers });
   } else {
-    await runComparison();
+    await runComparison(transport, description);
   }
   return 0;
 }
 
-async function runComparison(): Promise<void> {
+async function runComparison(transport: Transport, description: string): Promise<void> {
   const connections = values.connections.split(",").map(Number);
   const rate = values.rate === undefined ? null : Number(values.rate);
-  const options = { path: values.path, connections, rounds, seconds, rate };
+  const options = { transport, path: values.path, connections, rounds, seconds, rate };
   const comparisons = await compare(selectedTargets(), options, progress);
-  print(`\n${describeRun()}`);
+  print(`\n${description}`);
   for (const comparison of comparisons) print(`\n${comparisonSection(comparison)}`);
-  save({ comparisons });
+  save({ transport, comparisons });
 }
 
 /** All of them, whatever one says; 1 when any is beyond its budget. */
@@ -132,9 +140,9 @@ function selectedTargets(): readonly Target[] {
   });
 }
 
-function describeRun(): string {
+function describeRun(transport: Transport): string {
   const { node, cpu, cores } = machine();
-  return `Medians of ${rounds} rounds of ${seconds} s; Node ${node}, ${cpu}, ${cores} cores.`;
+  return `Medians of ${rounds} rounds of ${seconds} s; naru on the transport ${transport}; Node ${node}, ${cpu}, ${cores} cores.`;
 }
 
 function machine(): { readonly node: string; readonly cpu: string; readonly cores: number } {

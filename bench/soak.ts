@@ -8,11 +8,10 @@ import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
 import { lostRequests, seededRandom, startLoad, type Load, type LoadResult } from "../test/support/load.ts";
-import { openFolder } from "./load/contest.ts";
 import { measureThroughput } from "./load/measure.ts";
 import { buildNaru, naruCommand, scrape } from "./load/naru.ts";
 import { Origin } from "./load/origin.ts";
-import { Child, freePort, proxyCore } from "./load/processes.ts";
+import { Child, freePort, openFolder, proxyCore } from "./load/processes.ts";
 import { Faults } from "./soak/faults.ts";
 import { openFiles, waitForLeftovers } from "./soak/leftovers.ts";
 import { Versions } from "./soak/versions.ts";

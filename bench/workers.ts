@@ -5,11 +5,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { medians, openFolder, type Progress } from "./load/contest.ts";
+import { medians, type Progress } from "./load/contest.ts";
 import { measureThroughput } from "./load/measure.ts";
-import { naruCommand, naruConfig } from "./load/naru.ts";
+import { naruCommand, naruConfig, type Transport } from "./load/naru.ts";
 import { Origin } from "./load/origin.ts";
-import { Child, freePort, loadCore, proxyCore, type Thread } from "./load/processes.ts";
+import { Child, freePort, loadCore, openFolder, proxyCore, type Thread } from "./load/processes.ts";
 import { figure, markdownTable } from "./load/report.ts";
 
 export interface WorkerSample {
@@ -30,7 +30,12 @@ export interface WorkerFigures {
 const connectionsPerWorker = 64;
 const warmUpSeconds = 2;
 
-export async function measureWorkers(rounds: number, seconds: number, progress: Progress): Promise<WorkerFigures> {
+export async function measureWorkers(
+  transport: Transport,
+  rounds: number,
+  seconds: number,
+  progress: Progress,
+): Promise<WorkerFigures> {
   await using owned = new AsyncDisposableStack();
   const directory = openFolder(owned);
   const bothCores = `${loadCore},${proxyCore}`;
@@ -40,7 +45,7 @@ export async function measureWorkers(rounds: number, seconds: number, progress: 
   const contenders = [];
   for (const workers of [1, 2]) {
     const port = await freePort();
-    const command = naruCommand(config, port, ["--concurrency", String(workers)]);
+    const command = naruCommand(config, port, ["--concurrency", String(workers), "--transport", transport]);
     const child = owned.use(await Child.start(`naru with ${workers}`, bothCores, port, command));
     contenders.push({ workers, port, child, samples: [] as WorkerSample[] });
   }

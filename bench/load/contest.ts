@@ -2,14 +2,10 @@
 // Targets side by side in one run: one origin, each target on the same core, measured in turn round after round, so that
 // a noisy minute hits all of them. What is shown are medians over the rounds.
 
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
-import { measureLatency, measureThroughput, type Latency, type Sample } from "./measure.ts";
+import { measureThroughput, RateGenerator, type Latency, type Sample } from "./measure.ts";
+import type { Transport } from "./naru.ts";
 import { body, Origin } from "./origin.ts";
-import { Child, freePort, loadCore, proxyCore, type Memory } from "./processes.ts";
+import { Child, freePort, loadCore, openFolder, proxyCore, type Memory } from "./processes.ts";
 import type { Target } from "./targets.ts";
 import { verify } from "./verify.ts";
 
@@ -33,30 +29,37 @@ interface Contender {
 }
 
 const warmUpSeconds = 2;
-/** A generator that answers for less of the rate than this is no measure of anything. */
+/** Of latencies, whatever was asked for: they are of the host's worst moments, so it takes many of them to see through. */
+export const latencyRounds = 9;
+export const latencySeconds = 1;
+/** Where less of the rate than this is answered, or more of it has to wait for a connection, a queue is what is measured. */
 const held = 0.98;
+const waiting = 0.1;
 const sink = new URL("otlp-sink.ts", import.meta.url).pathname;
 
 export class Contest implements AsyncDisposable {
   readonly #origin: Origin;
+  readonly #generator: RateGenerator;
   readonly #contenders: readonly Contender[];
   readonly #progress: Progress;
   readonly #owned: AsyncDisposableStack;
 
   private constructor(
     origin: Origin,
+    generator: RateGenerator,
     contenders: readonly Contender[],
     progress: Progress,
     owned: AsyncDisposableStack,
   ) {
     this.#origin = origin;
+    this.#generator = generator;
     this.#contenders = contenders;
     this.#progress = progress;
     this.#owned = owned;
   }
 
-  /** Starts them all; those that are not installed are left out, and those that answer wrongly throw. */
-  static async start(targets: readonly Target[], progress: Progress): Promise<Contest> {
+  /** Starts them all, naru on `transport`; those that are not installed are left out, and those that answer wrongly throw. */
+  static async start(targets: readonly Target[], transport: Transport, progress: Progress): Promise<Contest> {
     await using owned = new AsyncDisposableStack();
     const directory = openFolder(owned);
     const origin = owned.use(await Origin.start(directory));
@@ -73,13 +76,14 @@ export class Contest implements AsyncDisposable {
         continue;
       }
       const port = await freePort();
-      const line = command({ directory, port, originPort: origin.port, sinkPort });
+      const line = command({ directory, port, originPort: origin.port, sinkPort, transport });
       const child = owned.use(await Child.start(name, String(proxyCore), port, line));
       await verify(name, port, body("/1k"));
       progress(`${name} answers rightly`);
       contenders.push({ name, port, child });
     }
-    return new Contest(origin, contenders, progress, owned.move());
+    const generator = owned.use(new RateGenerator());
+    return new Contest(origin, generator, contenders, progress, owned.move());
   }
 
   /** Closed loop: what a request costs each target, and how many it answers. Warm-up comes first and is not counted. */
@@ -100,29 +104,41 @@ export class Contest implements AsyncDisposable {
     return mapValues(samples, medians);
   }
 
-  /** Open loop at one rate for all. */
-  async latency(load: Rounds, rate: number): Promise<ReadonlyMap<string, Latency>> {
+  /**
+   * Open loop at one rate for all, in many short rounds with the order turned round from one to the next: a disturbance of
+   * the host then spoils a round or two of each, which a median does not see. Warm-up comes first and is not counted.
+   */
+  async latency({ path, connections, only }: Rounds, rate: number): Promise<ReadonlyMap<string, Latency>> {
     const latencies = new Map<string, Latency[]>();
-    for (let round = 1; round <= load.rounds; round++) {
-      for (const { name, port } of this.#chosen(load.only)) {
-        const latency = await measureLatency({ ...load, port }, rate);
+    const chosen = this.#chosen(only);
+    const load = { path, connections, rounds: latencyRounds };
+    for (let round = 0; round <= latencyRounds; round++) {
+      for (const { name, port } of round % 2 === 0 ? chosen : chosen.toReversed()) {
+        const seconds = round === 0 ? warmUpSeconds : latencySeconds;
+        const latency = await this.#generator.measure({ path, connections, port, rate, seconds });
         this.#progress(
           `${describe(load, round)}, ${name} at ${rate}/s: p50 ${latency.p50} µs, p99 ${latency.p99} µs, ` +
             `answered ${Math.round(latency.perSecond)}/s, generator late by ${latency.lateP99} µs (p99)`,
         );
-        append(latencies, name, latency);
+        if (round > 0) append(latencies, name, latency);
       }
     }
     return mapValues(latencies, medians);
   }
 
   /** The highest rate up to `wanted` that the generator holds against `name`, which could take twice as much. */
-  async attainableRate(load: Rounds, name: string, wanted: number): Promise<number> {
+  async attainableRate({ path, connections }: Rounds, name: string, wanted: number): Promise<number> {
     const { port } = this.#contenders.find((contender) => contender.name === name)!;
+    const trial = { path, connections, port, seconds: warmUpSeconds };
+    // Whose code is not compiled yet the first time.
+    await this.#generator.measure({ ...trial, rate: wanted });
     for (let rate = wanted; ; rate = Math.round(rate * 0.9)) {
-      const { perSecond } = await measureLatency({ ...load, port, seconds: warmUpSeconds }, rate);
-      if (perSecond >= rate * held) return rate;
-      this.#progress(`the generator does not hold ${rate} requests/s: ${Math.round(perSecond)}`);
+      const { perSecond, backlogged, requests } = await this.#generator.measure({ ...trial, rate });
+      if (perSecond >= rate * held && backlogged <= requests * waiting) return rate;
+      this.#progress(
+        `load and origin do not hold ${rate} requests/s: ${Math.round(perSecond)} answered, ` +
+          `${Math.round((100 * backlogged) / requests)} % waited for a connection`,
+      );
     }
   }
 
@@ -141,15 +157,6 @@ export class Contest implements AsyncDisposable {
   }
 }
 
-/** A folder for configuration and files, removed with `owner`. */
-export function openFolder(owner: AsyncDisposableStack): string {
-  const directory = mkdtempSync(join(tmpdir(), "naru-bench-"));
-  owner.defer(() => rmSync(directory, { recursive: true }));
-  // nginx runs its worker as another user, who must be able to read the files.
-  execFileSync("chmod", ["755", directory]);
-  return directory;
-}
-
 /** Field by field. */
 export function medians<T extends object>(records: readonly T[]): T {
   const names = Object.keys(records[0]!) as (keyof T)[];
@@ -162,7 +169,10 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-function describe({ path, connections, rounds }: Rounds, round: number): string {
+function describe(
+  { path, connections, rounds }: Pick<Rounds, "path" | "connections" | "rounds">,
+  round: number,
+): string {
   const connectionText = connections === 1 ? "1 connection" : `${connections} connections`;
   return `${path}, ${connectionText}, ${round === 0 ? "warm-up" : `round ${round}/${rounds}`}`;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One measurement of one target: closed loop for cost and throughput, fixed rate for latency.
 
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { text } from "node:stream/consumers";
 
 import type { Origin } from "./origin.ts";
@@ -36,13 +37,15 @@ export interface Latency {
   /** Microseconds by which the generator itself was late. */
   readonly lateP50: number;
   readonly lateP99: number;
-  /** Requests that had to wait for a free connection. */
+  readonly requests: number;
+  /** Of them, those that had to wait for a free connection. */
   readonly backlogged: number;
   /** What was answered; less than the rate when the generator or the target could not hold it. */
   readonly perSecond: number;
 }
 
 const fixedRate = new URL("fixed-rate.ts", import.meta.url).pathname;
+const generatorFlags = ["--single-threaded", "--min-semi-space-size=16", "--max-semi-space-size=16"];
 
 /** As many requests as the target answers; its CPU time over the run, per request. */
 export async function measureThroughput(target: Child | null, origin: Origin, options: LoadOptions): Promise<Sample> {
@@ -62,15 +65,49 @@ export async function measureThroughput(target: Child | null, origin: Origin, op
   };
 }
 
+/** What the generator of `fixed-rate.ts` is asked for. */
+export interface RateOrder {
+  readonly port: number;
+  readonly path: string;
+  readonly connections: number;
+  /** Requests per second. */
+  readonly rate: number;
+  /** That count; a moment before them does not. */
+  readonly seconds: number;
+}
+
 /**
- * The generator spins so that it is never late for want of a fine timer; with the idle policy of the scheduler it still
- * leaves its core to the origin as soon as that has something to do.
+ * The open-loop generator, one process for all rounds. It spins so that it is never late for want of a fine timer; with the
+ * idle policy of the scheduler it still leaves its core to the origin as soon as that has something to do. V8 has no
+ * threads of its own in it: they would be of the same policy, and on the one core each takes a tick or two (4 to 8 ms)
+ * from the thread that sends and from the clock of what it measures.
  */
-export async function measureLatency(options: LoadOptions, rate: number): Promise<Latency> {
-  const { port, path, seconds, connections } = options;
-  const numbers = [String(port), path, String(rate), String(seconds), String(connections)];
-  const command = ["chrt", "--idle", "0", process.execPath, fixedRate, ...numbers];
-  return JSON.parse(await run(options.cores ?? String(loadCore), command)) as Latency;
+export class RateGenerator implements AsyncDisposable {
+  readonly #process: ChildProcess;
+  readonly #exit: Promise<unknown>;
+
+  constructor() {
+    const node = [process.execPath, ...generatorFlags, fixedRate];
+    const command = ["-c", String(loadCore), "chrt", "--idle", "0", ...node];
+    this.#process = spawn("taskset", command, { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    this.#exit = once(this.#process, "exit");
+  }
+
+  /** One order at a time. */
+  async measure(order: RateOrder): Promise<Latency> {
+    const answer = once(this.#process, "message");
+    this.#process.send(order);
+    const exit = this.#exit.then(() => {
+      throw new Error(`the load generator ended while it asked port ${order.port} for ${order.path}; see above`);
+    });
+    const [latency] = (await Promise.race([answer, exit])) as [Latency];
+    return latency;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) this.#process.kill();
+    await this.#exit;
+  }
 }
 
 async function runWrk(options: LoadOptions): Promise<{ readonly requests: number; readonly p50Micros: number }> {

@@ -2,13 +2,25 @@
 // naru as the benchmarks run it: as in production, the bundle of `npm run build`, on ports of 127.0.0.1.
 
 import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 
+import { Child, freePort, openFolder, proxyCore } from "./processes.ts";
+
 const root = new URL("../..", import.meta.url).pathname;
 /** Another build to measure in place of this checkout's. */
 const otherProgram = process.env["NARU_PROGRAM"];
+
+/** What moves the bytes of naru. */
+export type Transport = "node" | "uring";
+
+/** Throws what is wrong with the value of --transport. */
+export function parseTransport(name: string): Transport | "auto" {
+  if (name === "auto" || name === "node" || name === "uring") return name;
+  throw new Error(`--transport ${name}: there are auto, node and uring`);
+}
 
 export function buildNaru(): void {
   if (otherProgram !== undefined) return;
@@ -23,6 +35,19 @@ export function naruCommand(path: string, port: number, options: readonly string
   const listen = ["--listen", `80=127.0.0.1:${port}`, "--admin-port", "0", "--status-port", "0", "--stats-port", "0"];
   const program = [process.execPath, otherProgram ?? join(root, "dist/main.js"), "gateway", "-f", path];
   return [...program, ...listen, "--concurrency", "1", ...options];
+}
+
+/** What naru makes of `wanted` on this machine, as its metrics say; throws with its words when it cannot be had. */
+export async function resolveTransport(wanted: Transport | "auto"): Promise<Transport> {
+  await using owned = new AsyncDisposableStack();
+  const file = join(openFolder(owned), "naru.yaml");
+  const [port, statsPort] = [await freePort(), await freePort()];
+  writeFileSync(file, naruConfig(port));
+  const command = naruCommand(file, port, ["--stats-port", String(statsPort), "--transport", wanted]);
+  owned.use(await Child.start("naru", String(proxyCore), port, command));
+  const used = /^naru_transport_info\{[^}]*\btransport="(node|uring)"/m.exec(await scrape(statsPort))?.[1];
+  if (used === undefined) throw new Error(`naru with --transport ${wanted} does not tell its transport in its metrics`);
+  return used as Transport;
 }
 
 /** What Prometheus reads every few seconds. */

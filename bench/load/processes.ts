@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Child processes of a benchmark: started, pinned to a core, measured, ended.
 
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { connect, createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 /** Clock ticks per second of /proc/PID/stat; 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100;
@@ -126,6 +128,15 @@ function readCpu(statFile: string): Measured {
   const microseconds = 1_000_000 / ticksPerSecond;
   const user = Number(fields[11]) * microseconds;
   return { cpuMicroseconds: user + Number(fields[12]) * microseconds, userMicroseconds: user };
+}
+
+/** A folder for configuration and files, removed with `owner`. */
+export function openFolder(owner: AsyncDisposableStack): string {
+  const directory = mkdtempSync(join(tmpdir(), "naru-bench-"));
+  owner.defer(() => rmSync(directory, { recursive: true }));
+  // nginx runs its worker as another user, who must be able to read the files.
+  execFileSync("chmod", ["755", directory]);
+  return directory;
 }
 
 /** A port that was free a moment ago. */

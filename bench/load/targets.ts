@@ -5,7 +5,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { naruCommand, naruConfig } from "./naru.ts";
+import { naruCommand, naruConfig, type Transport } from "./naru.ts";
 import { nginxHead, nginxPaths } from "./nginx.ts";
 import { hasTool } from "./processes.ts";
 
@@ -26,6 +26,8 @@ export interface Setup {
   readonly originPort: number;
   /** Takes spans over OTLP/HTTP. */
   readonly sinkPort: number;
+  /** Of naru. */
+  readonly transport: Transport;
 }
 
 const root = new URL("../..", import.meta.url).pathname;
@@ -42,10 +44,10 @@ export const targets: readonly Target[] = [
   { name: "http-proxy-3", missing: null, command: peer("http-proxy-3") },
 ];
 
-function naru({ directory, port, originPort }: Setup, options: readonly string[]): readonly string[] {
+function naru({ directory, port, originPort, transport }: Setup, options: readonly string[]): readonly string[] {
   const file = join(directory, `naru-${port}.yaml`);
   writeFileSync(file, naruConfig(originPort));
-  return naruCommand(file, port, options);
+  return naruCommand(file, port, ["--transport", transport, ...options]);
 }
 
 /** One request in a hundred leaves a span, as in Istio. */
