@@ -512,7 +512,7 @@ test("surplus behind a long body is not the answer to a request that waits for t
   await using proxy = await startProxy({ origins: [origin.port], cluster: { maxConnections: 1 } });
   await using client = await proxy.connect();
   await using waiting = await proxy.connect();
-  const body = noise(40_000);
+  const body = noise(110_000);
   client.send(get());
   const upstream = await origin.connection();
   await upstream.takeThrough(endOfHead);
@@ -531,7 +531,7 @@ test("surplus behind a long body is not the answer to a request that waits for t
 test("a client that sends the next request while it reads a long answer, and one that goes away in it", async () => {
   await using origin = await RawOrigin.start();
   await using proxy = await startProxy({ origins: [origin.port] });
-  const body = noise(64 * 1024);
+  const body = noise(192 * 1024);
   const whole = `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
   await using client = await proxy.connect();
   client.send(get());
