@@ -10,7 +10,7 @@ import { test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 
-import { systemClock } from "../../src/core/index.ts";
+import { systemClock, type Clock } from "../../src/core/index.ts";
 import { closeLeftFiles, createLedgerMemory, probeUring } from "../../src/platform/index.ts";
 import { createUringTransport } from "../../src/proxy/index.ts";
 import { requireTransport } from "../support/requires.ts";
@@ -89,9 +89,10 @@ async function withTransport(
   t: TestContext,
   bufferBytes: number,
   body: (transport: Transport) => Promise<void>,
+  clock: Clock = systemClock,
 ): Promise<void> {
   if (!requireTransport(t, uring)) return;
-  const transport = createUringTransport({ clock: systemClock, ledger: null }, { bufferBytes, check: true });
+  const transport = createUringTransport({ clock, ledger: null }, { bufferBytes, check: true });
   await body(transport);
   await transport.close();
 }
@@ -238,6 +239,40 @@ test("timers, immediates and promises of the event loop go on beside a busy ring
     await listener.close();
     await listener.ended;
   });
+});
+
+test("a busy thread waits for company, and who comes alone is served all the same", async (t) => {
+  // Where time stands still, whoever does anything is busy.
+  const clock = { ...systemClock, nowMs: () => 0 };
+  const busyThread = async (transport: Transport): Promise<void> => {
+    const listener = await transport.listen(
+      { host: "127.0.0.1", port: 0, backlog: 128, reusePort: false, onAcceptError: (error) => assert.fail(error) },
+      echo,
+    );
+    const wanted = (): number =>
+      transport.samples().find(({ name }) => name === "naru_uring_coalesced_completions")!.value;
+    const open = (onData: () => void): Connection =>
+      transport.connect(
+        { host: "127.0.0.1", port: listener.port },
+        { onConnect: onData, onData, onDrain: () => undefined, onEnd: () => undefined, onClose: () => undefined },
+      );
+    const idle = Array.from({ length: 40 }, () => open(() => undefined));
+    assert.equal(wanted(), 1);
+    let rounds = 0;
+    const done = Promise.withResolvers<void>();
+    const alone = open(() => {
+      if (++rounds === 2_000) done.resolve();
+      alone.reserve(1);
+      alone.send(1);
+    });
+    await done.promise;
+    // 82 connections and the listener.
+    assert.equal(wanted(), 20);
+    for (const connection of [alone, ...idle]) connection.destroy(false);
+    await listener.close();
+    await listener.ended;
+  };
+  await withTransport(t, 1 << 20, busyThread, clock);
 });
 
 test("the probe says what forbids io_uring, in one line", async () => {

@@ -216,11 +216,22 @@ export class Ring {
     this.#noteOverflow();
     if (timeoutMs === 0) this.#entered(this.#enter(0, enterFlag.getEvents));
     else if (timeoutMs < 0) this.#entered(this.#enter(1, enterFlag.getEvents));
-    else this.#entered(this.#enterTimed(timeoutMs));
-    const tail = Atomics.load(this.#rings, this.#layout.cqTail);
-    this.completions += (tail - this.#cqTail) | 0;
-    this.#cqTail = tail;
+    else {
+      const seconds = Math.floor(timeoutMs / 1000);
+      this.#entered(this.#enterTimed(1, seconds, (timeoutMs - seconds * 1000) * 1_000_000));
+    }
+    this.#look();
+  }
+
+  /**
+   * The same, but waits until there are `count` completions, or for those that have come after so many microseconds, below
+   * a second; when that is none, for the first.
+   */
+  waitFor(count: number, delayUs: number): void {
     this.#noteOverflow();
+    this.#entered(this.#enterTimed(count, 0, delayUs * 1_000));
+    this.#look();
+    if (this.ready === 0) this.wait(-1);
   }
 
   /** Completions that the kernel could not even keep, for want of memory; then `wait` throws EBADR. */
@@ -338,17 +349,25 @@ export class Ring {
     return result < 0 ? this.#libc.resultOf(result) : result;
   }
 
-  #enterTimed(timeoutMs: number): number {
+  #enterTimed(minimum: number, seconds: number, nanoseconds: number): number {
     this.enters++;
     const words = this.#timedWords;
-    const seconds = Math.floor(timeoutMs / 1000);
     words[6] = seconds;
-    words[8] = (timeoutMs - seconds * 1000) * 1_000_000;
+    words[8] = nanoseconds;
     this.#rings[this.#layout.sqTail] = this.#sqTail;
     const flags = enterFlag.getEvents | enterFlag.extArg;
     const { address } = this.#timedArg;
-    const result = this.#libc.syscallTimed(syscallNumber.enter, this.fd, this.queued, 1, flags, address, timedArgSize);
+    const { syscallTimed } = this.#libc;
+    const result = syscallTimed(syscallNumber.enter, this.fd, this.queued, minimum, flags, address, timedArgSize);
     return result < 0 ? this.#libc.resultOf(result) : result;
+  }
+
+  /** Finds out what has completed. */
+  #look(): void {
+    const tail = Atomics.load(this.#rings, this.#layout.cqTail);
+    this.completions += (tail - this.#cqTail) | 0;
+    this.#cqTail = tail;
+    this.#noteOverflow();
   }
 
   #entered(result: number): void {

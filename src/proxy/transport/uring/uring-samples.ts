@@ -21,7 +21,7 @@ export function uringSamples(thread: UringThread): readonly Sample[] {
   return [threadSample("uring"), ...ringSamples(thread), ...bufferSamples(thread)];
 }
 
-function ringSamples({ ring, active }: UringThread): readonly Sample[] {
+function ringSamples({ ring, active, coalescing }: UringThread): readonly Sample[] {
   return [
     counter("naru_uring_enters_total", "System calls on the ring.", ring.enters),
     counter("naru_uring_operations_total", "Operations that the kernel was handed.", ring.submissions),
@@ -36,6 +36,11 @@ function ringSamples({ ring, active }: UringThread): readonly Sample[] {
       "naru_uring_slots_active",
       "Listeners and connections in the ring, until their last operation is over.",
       active,
+    ),
+    gauge(
+      "naru_uring_coalesced_completions",
+      "Completions that a busy thread waits for, 50 microseconds at most; 1 = it waits for nobody.",
+      coalescing.wanted,
     ),
   ];
 }

@@ -21,6 +21,7 @@ import {
   type Sendable,
   type SplicePipe,
 } from "../../../platform/index.ts";
+import { coalesceUs, Coalescing, threadCpuMs } from "./coalescing.ts";
 import { OwnershipCheck } from "./ownership-check.ts";
 import type { UringDeps, UringOptions } from "./uring-options.ts";
 
@@ -58,7 +59,7 @@ const stayId = 3;
  * What Node does between two turns of its loop, promises and ticks above all, may wait so long once something has
  * happened here. Nothing on the way of a request needs it.
  */
-const stayUs = 500;
+const stayUs = 1_000;
 const fewCompletions = 6;
 const manyCompletions = 16;
 
@@ -84,6 +85,7 @@ export class UringThread {
   epoch = 0;
   /** Batches in which the kernel had no small buffer to receive into. */
   smallShortages = 0;
+  readonly coalescing: Coalescing;
   readonly #loop: EventLoop;
   #pipe: SplicePipe | null = null;
   readonly #owners: (SlotOwner | null)[] = [null];
@@ -121,6 +123,7 @@ export class UringThread {
       throw error;
     }
     this.sockets = new Sockets(libc);
+    this.coalescing = new Coalescing({ nowMs: () => deps.clock.nowMs(), cpuMs: threadCpuMs });
     this.check = options.check ? new OwnershipCheck() : null;
     this.ledger = deps.ledger === null ? null : new FileLedger(deps.ledger);
     this.ledger?.add(this.ring.fd);
@@ -285,7 +288,9 @@ export class UringThread {
     }
     while (this.#staying && this.#mayStay()) {
       const isBusy = this.#later.length > 0 || this.#nextTurn.length > 0 || ring.overflowing;
-      ring.wait(isBusy ? 0 : -1);
+      if (isBusy) ring.wait(0);
+      else if (this.coalescing.wanted > 1) ring.waitFor(this.coalescing.wanted, coalesceUs);
+      else ring.wait(-1);
       this.#work();
     }
   }
@@ -320,6 +325,7 @@ export class UringThread {
     this.batch++;
     const { ring } = this;
     this.#completions = ring.ready;
+    this.coalescing.note(this.#active);
     this.learn();
     if (this.#nextTurn.length > 0) this.#later.push(...this.#nextTurn.splice(0));
     try {
