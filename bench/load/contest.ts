@@ -30,8 +30,8 @@ interface Contender {
 
 const warmUpSeconds = 2;
 /** Of latencies, whatever was asked for: they are of the host's worst moments, so it takes many of them to see through. */
-export const latencyRounds = 9;
-export const latencySeconds = 1;
+export const latencyRounds = 40;
+export const latencySeconds = 0.25;
 /** Where less of the rate than this is answered, or more of it has to wait for a connection, a queue is what is measured. */
 const held = 0.98;
 const waiting = 0.1;

@@ -162,7 +162,7 @@ export class Receiver {
     this.#deliver(bytes, 0, length);
     thread.check?.read(bytes);
     if (!isHead) {
-      if (isFull) this.#longReads++;
+      if (length >= leastMovedBytes) this.#longReads++;
     } else if (isFull && this.#forwardLeft < leastMovedBytes) this.#longReads = -longReadsToHope;
     return isFull;
   }
