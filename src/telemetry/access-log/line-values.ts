@@ -87,7 +87,7 @@ export function writeRemembered(text: string | null, last: RememberedText, out: 
   return end;
 }
 
-/** Four values in a row, or two; those left out are null. */
+/** Up to four values in a row; those left out are null. */
 export function writeRun(
   last: RememberedRun,
   a: string | null,
