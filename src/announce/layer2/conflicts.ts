@@ -44,6 +44,7 @@ export class Conflicts {
   readonly #deps: ConflictDeps;
   readonly #defends: boolean;
   readonly #maxRetryMs: number;
+  #yields = false;
 
   /** An address is withheld for a second before its next probe, then twice as long each time, up to `maxRetryMs`. */
   constructor(deps: ConflictDeps, defends: boolean, maxRetryMs: number) {
@@ -52,8 +53,17 @@ export class Conflicts {
     this.#maxRetryMs = maxRetryMs;
   }
 
+  /** From here on an address belongs to whoever claims it: that is expected, and nothing to report. */
+  yield(): void {
+    this.#yields = true;
+  }
+
   /** `mac`, which is none of ours, was seen to claim the address on this interface. */
   seen(vip: Vip, link: UsableLink, mac: Uint8Array): void {
+    if (this.#yields) {
+      vip.phase = "conflict";
+      return;
+    }
     const nowMs = this.#deps.clock.nowMs();
     vip.conflicts++;
     if (vip.phase !== "announcing") {

@@ -80,6 +80,11 @@ export interface Layer2 {
   set(announcements: readonly Layer2Announcement[]): void;
   status(): readonly L2Status[];
   readonly samples: SampleSource;
+  /**
+   * Announces nothing from here on, and answers for each address until another host claims it: the node that takes over must not
+   * be contradicted, and until it is there, whoever asks shall not wait.
+   */
+  handOver(): void;
   /** Answers nothing and sends nothing from here on. */
   stop(): Promise<void>;
 }
@@ -94,11 +99,13 @@ class Layer2Runtime implements Layer2 {
   readonly #deps: Layer2Deps;
   readonly #excluded: readonly RegExp[];
   readonly #announcer: Announcer;
+  readonly #conflicts: Conflicts;
   readonly #responder: Responder;
   #vips = new Map<string, Vip>();
   #links: ReadonlyMap<number, UsableLink> = new Map();
   /** IPv6 groups that were joined: `link group`. */
   readonly #groups = new Map<string, { readonly link: number; readonly group: string }>();
+  #handsOver = false;
   #stopped = false;
 
   constructor(deps: Layer2Deps, options: Layer2Options) {
@@ -108,9 +115,9 @@ class Layer2Runtime implements Layer2 {
     this.#announcer = new Announcer(clock, random, packets, options);
     const defend = (delayMs: number, vip: Vip, link: UsableLink): void =>
       this.#announcer.announceAfter(delayMs, vip, link);
-    const conflicts = new Conflicts({ clock, logger, defend, onConflict }, options.defend, options.conflictRetryMs);
+    this.#conflicts = new Conflicts({ clock, logger, defend, onConflict }, options.defend, options.conflictRetryMs);
     const limit = new ReplyLimit(Math.floor(random() * 0x1_0000_0000));
-    this.#responder = new Responder({ clock, packets, conflicts, limit });
+    this.#responder = new Responder({ clock, packets, conflicts: this.#conflicts, limit });
     packets.start((frame, length, link) => this.#responder.receive(frame, length, link));
   }
 
@@ -146,6 +153,12 @@ class Layer2Runtime implements Layer2 {
     }));
   }
 
+  handOver(): void {
+    this.#handsOver = true;
+    this.#announcer.stop();
+    this.#conflicts.yield();
+  }
+
   stop(): Promise<void> {
     this.#announcer.stop();
     this.#responder.vips = new VipTable([]);
@@ -159,7 +172,7 @@ class Layer2Runtime implements Layer2 {
   /** Groups first: who hears of an address may ask for it at once. */
   #apply(): void {
     this.#joinGroups();
-    this.#announcer.update([...this.#vips.values()], this.#links);
+    if (!this.#handsOver) this.#announcer.update([...this.#vips.values()], this.#links);
   }
 
   /** Joins what is missing, also what could not be joined before, and leaves what no address needs. */

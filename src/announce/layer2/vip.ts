@@ -7,7 +7,7 @@ import type { UsableLink } from "./usable-links.ts";
 
 /**
  * probing: asking whether anybody has the address, before the first announcement. announcing: it is ours. conflict: somebody
- * else had it when we asked; we ask again from time to time.
+ * else had it when we asked, and we ask again from time to time; or it was handed over.
  */
 export type VipPhase = "probing" | "announcing" | "conflict";
 

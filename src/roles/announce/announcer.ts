@@ -164,6 +164,7 @@ export class Announcer {
   async stopGracefully(keepRoutes: boolean): Promise<void> {
     this.#readiness = { state: "DRAINING", reason: "stopping: others take over" };
     this.#cancelDecision?.();
+    this.#network.handOver();
     const { promise: tooLate, resolve } = Promise.withResolvers<void>();
     const cancel = this.#deps.clock.after(stopWithinMs, resolve);
     await Promise.race([Promise.all([this.#group.leave(), this.#bgp.stop(keepRoutes)]), tooLate]);

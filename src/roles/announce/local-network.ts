@@ -108,6 +108,11 @@ export class LocalNetwork {
     return this.#layer2?.samples() ?? [];
   }
 
+  /** Announces nothing more, and answers only until another node has announced an address. */
+  handOver(): void {
+    this.#layer2?.handOver();
+  }
+
   /** Answers for nothing from here on. */
   async stop(): Promise<void> {
     await this.#layer2?.stop();

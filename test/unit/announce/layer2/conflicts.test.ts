@@ -162,6 +162,29 @@ suite("an address that another host claims", () => {
     assert.equal(clock.pending, 0);
   });
 
+  test("is left to the node that claims it first once it is handed over, and answered for until then", () => {
+    const { wire, layer2, clock, conflicts } = openBench({ intervalMs: 1_000 });
+    layer2.set([
+      { ip: vip, interfaces },
+      { ip: vip6, interfaces },
+    ]);
+    clock.advance(1_090);
+    wire.take();
+    layer2.handOver();
+    clock.advance(10_000);
+    assert.deepEqual(wire.take(), []);
+    for (const request of [golden.arpRequest, golden.solicitation]) wire.receive(bytes(request));
+    assert.equal(wire.take().length, 2);
+    wire.receive(foreignReply);
+    wire.receive(foreignAdvertisement);
+    for (const request of [golden.arpRequest, golden.solicitation]) wire.receive(bytes(request));
+    layer2.setLinks([link({ index: 5 }), link()]);
+    clock.advance(10_000);
+    assert.deepEqual(wire.take(), []);
+    assert.deepEqual(conflicts, []);
+    assert.equal(clock.pending, 0);
+  });
+
   test("is not announced later or more often because of a claim while it is announced anyway", () => {
     const { wire, layer2, clock } = openBench();
     layer2.set([{ ip: vip, interfaces }]);
