@@ -13,6 +13,8 @@ export interface TransportOptions {
   readonly wanted: "auto" | Transport["name"];
   /** Memory of the uring transport for what is received, per thread. */
   readonly uringBufferBytes: number;
+  /** Whether its busy threads let what comes wait for more. */
+  readonly uringCoalesces: boolean;
   /** The uring transport asserts its invariants, slowly. */
   readonly uringCheck: boolean;
 }
@@ -25,6 +27,7 @@ export function transportOptionsFrom(
   return {
     wanted: values.text("transport") as TransportOptions["wanted"],
     uringBufferBytes: values.bytes("uring-buffers"),
+    uringCoalesces: values.text("uring-coalesce") === "on",
     uringCheck: environment["NARU_URING_CHECK"] === "1",
   };
 }
@@ -65,10 +68,10 @@ export function createTransport(
   ledger: SharedArrayBuffer | null = null,
   openUring: typeof createUringTransport = createUringTransport,
 ): ThreadTransport {
-  const { wanted, name, uringBufferBytes, uringCheck } = choice;
+  const { wanted, name, uringBufferBytes, uringCoalesces, uringCheck } = choice;
   if (name === "node") return { transport: createNodeTransport(), choice };
   try {
-    const options = { bufferBytes: uringBufferBytes, check: uringCheck };
+    const options = { bufferBytes: uringBufferBytes, coalesces: uringCoalesces, check: uringCheck };
     return { transport: openUring({ clock: systemClock, ledger }, options), choice };
   } catch (error) {
     if (wanted === "uring") throw impossible(messageOf(error));

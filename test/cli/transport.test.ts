@@ -22,6 +22,7 @@ const anyPorts = ["--admin-port", "0", "--status-port", "0", "--stats-port", "0"
 const wanting = (wanted: TransportOptions["wanted"]): TransportOptions => ({
   wanted,
   uringBufferBytes: 2 ** 20,
+  uringCoalesces: true,
   uringCheck: false,
 });
 const forbidden = () => ({ available: false, reason: "kernel.io_uring_disabled is 2" }) as const;
@@ -144,6 +145,7 @@ test("nonsense is refused", async () => {
   for (const [args, message] of [
     [["--transport", "epoll"], /--transport epoll: must be one of auto, uring, node/],
     [["--uring-buffers", "1Ki"], /--uring-buffers 1Ki: must be bytes from 1Mi to 512Mi/],
+    [["--uring-coalesce", "1"], /--uring-coalesce 1: must be one of on, off/],
     [["--uring-buffers", "many"], /--uring-buffers many: must be bytes/],
   ] as const) {
     const { code, stderr } = await runNaru(["gateway", "-f", "bookinfo", ...args]);

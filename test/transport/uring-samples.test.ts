@@ -18,7 +18,9 @@ const uring = transportKinds.find(({ name }) => name === "uring")!;
 /** A transport with so much memory to receive into, checked, and what a test does with it. */
 async function withBuffers(t: TestContext, bufferBytes: number, body: (ground: Ground) => Promise<void>) {
   if (!requireTransport(t, uring)) return;
-  const ground = new Ground(createUringTransport({ clock: systemClock, ledger: null }, { bufferBytes, check: true }));
+  const ground = new Ground(
+    createUringTransport({ clock: systemClock, ledger: null }, { bufferBytes, coalesces: true, check: true }),
+  );
   try {
     await body(ground);
   } catch (error) {

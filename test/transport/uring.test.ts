@@ -92,7 +92,7 @@ async function withTransport(
   clock: Clock = systemClock,
 ): Promise<void> {
   if (!requireTransport(t, uring)) return;
-  const transport = createUringTransport({ clock, ledger: null }, { bufferBytes, check: true });
+  const transport = createUringTransport({ clock, ledger: null }, { bufferBytes, coalesces: true, check: true });
   await body(transport);
   await transport.close();
 }
@@ -256,19 +256,27 @@ test("a busy thread waits for company, and who comes alone is served all the sam
         { host: "127.0.0.1", port: listener.port },
         { onConnect: onData, onData, onDrain: () => undefined, onEnd: () => undefined, onClose: () => undefined },
       );
-    const idle = Array.from({ length: 40 }, () => open(() => undefined));
     assert.equal(wanted(), 1);
-    let rounds = 0;
-    const done = Promise.withResolvers<void>();
-    const alone = open(() => {
-      if (++rounds === 2_000) done.resolve();
-      alone.reserve(1);
-      alone.send(1);
-    });
-    await done.promise;
-    // 82 connections and the listener.
-    assert.equal(wanted(), 20);
-    for (const connection of [alone, ...idle]) connection.destroy(false);
+    const talk = async (connections: number, rounds: number, others: number): Promise<void> => {
+      let left = rounds;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const silent = Array.from({ length: others }, () => open(() => undefined));
+      const talking = Array.from({ length: connections }, () => {
+        const connection = open(() => {
+          if (--left === 0) resolve();
+          connection.reserve(1);
+          connection.send(1);
+        });
+        return connection;
+      });
+      await promise;
+      // Both ends of each, of which hardly any was silent for 256 batches.
+      if (connections > 1) assert.ok(wanted() > 16 && wanted() <= (2 * connections + 3) / 4, `for ${wanted()}`);
+      for (const connection of [...silent, ...talking]) connection.destroy(false);
+    };
+    await talk(40, 100_000, 0);
+    await talk(1, 2_000, 40);
+    assert.equal(wanted(), 1);
     await listener.close();
     await listener.ended;
   };

@@ -61,7 +61,7 @@ export function startGateway(folder: string, log: string[], concurrency = 1): Pr
       logLevel: "info",
       logFormat: "text",
       traffic: defaultTraffic,
-      transport: { wanted: transportUnderTest.name, uringBufferBytes: 2 ** 20, uringCheck },
+      transport: { wanted: transportUnderTest.name, uringBufferBytes: 2 ** 20, uringCoalesces: true, uringCheck },
       takeOver: false,
       drainDelayMs: 0,
       drainMs: 1_000,

@@ -102,6 +102,7 @@ export class PoolUnderTest implements AsyncDisposable {
           name: setup.transport ?? transportUnderTest.name,
           reason: "under test",
           uringBufferBytes: 2 ** 20,
+          uringCoalesces: true,
           uringCheck,
         },
         maxSeries: 100,

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long a thread's ring waits for company. A wake-up costs about as much as a request, and so does each of the peers;
-// once little is left of a core, waiting some microseconds for more to come makes fewer of them, as network cards do with
-// their interrupts (ethtool's adaptive-rx). With time to spare nobody waits: an answer goes out as soon as it can.
+// once little is left of a core, waiting for more to come makes fewer of them, as network cards do with their interrupts
+// (ethtool's adaptive-rx). With time to spare nobody waits: an answer goes out as soon as it can.
 
-/** At most this long does a completion wait for others, in microseconds. */
-export const coalesceUs = 50;
+/** Completions that are waited for, of the connections that talk: half of them may be waiting for what the batch would send. */
+const talkingPerWanted = 4;
 /** Wake-ups that are saved no longer matter in larger batches. */
-const mostWanted = 32;
-/** Of those that are open: half of them may be waiting for what the batch would send. */
-const openPerWanted = 4;
+const mostWanted = 128;
+/** Patience for each connection that talks: the more do, the longer each of them waits for its turn anyway. */
+const usPerTalking = 0.4;
+const mostUs = 400;
 /** Fewer connections never come together in so short a time. */
-const fewestOpen = 64;
+const fewestTalking = 64;
 /** Batches between two looks at the time. */
 const spanBatches = 256;
-/** Parts of a core: from here on the thread is busy, and until it falls below the other. */
+/** Part of a core from which on the thread is busy. */
 const busyFrom = 0.85;
+/** Below this it is no longer, less by what the waits are likely to save (a quarter with 400 µs, measured): or it would flutter. */
 const busyUntil = 0.8;
+const savedPerUs = 1 / 1_600;
 
 /** Milliseconds with a fraction. */
 export interface ThreadTimes {
@@ -25,30 +28,53 @@ export interface ThreadTimes {
 }
 
 export class Coalescing {
-  /** Completions to wait for, `coalesceUs` at most; 1 = whatever comes first. */
+  /** Completions to wait for; 1 = whatever comes first. */
   wanted = 1;
+  /** How long at most one waits for others. */
+  waitUs = 0;
+  readonly #isOn: boolean;
   readonly #times: ThreadTimes;
+  /** By slot: the span in which it was heard last. */
+  readonly #heard: number[] = [];
+  #span = 1;
+  #talking = 0;
   #batches = 0;
   #nowMs: number;
   #cpuMs: number;
 
-  constructor(times: ThreadTimes) {
+  /** `isOn`: false = never. */
+  constructor(times: ThreadTimes, isOn: boolean) {
     this.#times = times;
+    this.#isOn = isOn;
     this.#nowMs = times.nowMs();
     this.#cpuMs = times.cpuMs();
   }
 
-  /** A batch begins; so many connections and listeners are open. */
-  note(open: number): void {
+  /** Something completed for this slot. */
+  hear(slot: number): void {
+    if (this.#heard[slot] === this.#span) return;
+    this.#heard[slot] = this.#span;
+    this.#talking++;
+  }
+
+  /** A batch begins. */
+  note(): void {
     if (++this.#batches < spanBatches) return;
     this.#batches = 0;
     const nowMs = this.#times.nowMs();
     const cpuMs = this.#times.cpuMs();
-    const share = (cpuMs - this.#cpuMs) / (nowMs - this.#nowMs);
+    this.#decide((cpuMs - this.#cpuMs) / (nowMs - this.#nowMs), this.#talking);
     this.#nowMs = nowMs;
     this.#cpuMs = cpuMs;
-    const isBusy = share >= (this.wanted > 1 ? busyUntil : busyFrom);
-    this.wanted = isBusy && open >= fewestOpen ? Math.min(mostWanted, Math.floor(open / openPerWanted)) : 1;
+    this.#talking = 0;
+    this.#span++;
+  }
+
+  #decide(share: number, talking: number): void {
+    const isBusy = share >= (this.wanted > 1 ? busyUntil - this.waitUs * savedPerUs : busyFrom);
+    const waits = this.#isOn && isBusy && talking >= fewestTalking;
+    this.wanted = waits ? Math.min(mostWanted, Math.floor(talking / talkingPerWanted)) : 1;
+    this.waitUs = waits ? Math.min(mostUs, Math.ceil(talking * usPerTalking)) : 0;
   }
 }
 

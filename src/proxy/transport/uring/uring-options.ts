@@ -12,8 +12,10 @@ export interface UringDeps {
 export interface UringOptions {
   /** Memory for what is received and not yet looked at, per thread; at least 1 MiB. `--uring-buffers`. */
   readonly bufferBytes: number;
+  /** Whether a busy thread lets what comes wait for more (`coalescing.ts`). `--uring-coalesce`. */
+  readonly coalesces: boolean;
   /** Asserts the invariants of ownership and poisons memory that changes hands (NARU_URING_CHECK=1); slow. */
   readonly check: boolean;
 }
 
-export const defaultUringOptions: UringOptions = { bufferBytes: 8 * 1024 * 1024, check: false };
+export const defaultUringOptions: UringOptions = { bufferBytes: 8 * 1024 * 1024, coalesces: true, check: false };

@@ -39,7 +39,7 @@ function ringSamples({ ring, active, coalescing }: UringThread): readonly Sample
     ),
     gauge(
       "naru_uring_coalesced_completions",
-      "Completions that a busy thread waits for, 50 microseconds at most; 1 = it waits for nobody.",
+      "Completions that a busy thread waits for, 400 microseconds at most; 1 = it waits for nobody.",
       coalescing.wanted,
     ),
   ];

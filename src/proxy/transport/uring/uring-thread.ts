@@ -21,7 +21,7 @@ import {
   type Sendable,
   type SplicePipe,
 } from "../../../platform/index.ts";
-import { coalesceUs, Coalescing, threadCpuMs } from "./coalescing.ts";
+import { Coalescing, threadCpuMs } from "./coalescing.ts";
 import { OwnershipCheck } from "./ownership-check.ts";
 import type { UringDeps, UringOptions } from "./uring-options.ts";
 
@@ -123,7 +123,7 @@ export class UringThread {
       throw error;
     }
     this.sockets = new Sockets(libc);
-    this.coalescing = new Coalescing({ nowMs: () => deps.clock.nowMs(), cpuMs: threadCpuMs });
+    this.coalescing = new Coalescing({ nowMs: () => deps.clock.nowMs(), cpuMs: threadCpuMs }, options.coalesces);
     this.check = options.check ? new OwnershipCheck() : null;
     this.ledger = deps.ledger === null ? null : new FileLedger(deps.ledger);
     this.ledger?.add(this.ring.fd);
@@ -280,7 +280,7 @@ export class UringThread {
 
   /** Goes on without the event loop for a little while: its turn costs about as much as a request. */
   #stay(): void {
-    const { ring } = this;
+    const { ring, coalescing } = this;
     if (!this.#mayStay()) return;
     if (!this.#staying) {
       this.#staying = true;
@@ -289,7 +289,7 @@ export class UringThread {
     while (this.#staying && this.#mayStay()) {
       const isBusy = this.#later.length > 0 || this.#nextTurn.length > 0 || ring.overflowing;
       if (isBusy) ring.wait(0);
-      else if (this.coalescing.wanted > 1) ring.waitFor(this.coalescing.wanted, coalesceUs);
+      else if (coalescing.wanted > 1) ring.waitFor(coalescing.wanted, coalescing.waitUs);
       else ring.wait(-1);
       this.#work();
     }
@@ -325,7 +325,7 @@ export class UringThread {
     this.batch++;
     const { ring } = this;
     this.#completions = ring.ready;
-    this.coalescing.note(this.#active);
+    this.coalescing.note();
     this.learn();
     if (this.#nextTurn.length > 0) this.#later.push(...this.#nextTurn.splice(0));
     try {
@@ -356,6 +356,7 @@ export class UringThread {
       else if (id === stayId) this.#staying = false;
       return;
     }
+    this.coalescing.hear(slot);
     const owner = this.#owners[slot];
     this.check?.completion(owner, this.#generations[slot], generation);
     if (owner === null || owner === undefined || this.#generations[slot] !== generation) return;
