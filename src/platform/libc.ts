@@ -50,8 +50,11 @@ const addressSyscalls = [
   { syscall: { arguments: ["i32", "i32", "i32", "i32", "i32", "u64", "u64"], return: "i32" } },
 ] as const;
 
-/** Reading into memory known by its address: several times cheaper than finding out that of a Buffer. */
-const addressRead = { read: { arguments: ["i32", "u64", "u32"], return: "i32" } } as const;
+/** With memory known by its address: several times cheaper than finding out that of a Buffer. */
+const addressCalls = {
+  read: { arguments: ["i32", "u64", "u32"], return: "i32" },
+  sendmsg: { arguments: ["i32", "u64", "i32"], return: "i32" },
+} as const;
 
 /** Everything bound, of one thread. Throws when a symbol is missing or node:ffi is forbidden. */
 export function bindLibc(ffi: Ffi) {
@@ -62,7 +65,7 @@ export function bindLibc(ffi: Ffi) {
   const setup = ffi.dlopen(null, addressSyscalls[0]).functions.syscall;
   const register = ffi.dlopen(null, addressSyscalls[1]).functions.syscall;
   const enterTimed = ffi.dlopen(null, addressSyscalls[2]).functions.syscall;
-  const readAt = ffi.dlopen(null, addressRead).functions.read;
+  const { read: readAt, sendmsg: sendMessage } = ffi.dlopen(null, addressCalls).functions;
   const errno = new Int32Array(ffi.toArrayBuffer(errnoLocation(), 4, false));
   return {
     ...functions,
@@ -73,6 +76,7 @@ export function bindLibc(ffi: Ffi) {
     /** What was mapped through this binding. */
     mapped: [] as { readonly address: bigint; readonly bytes: number }[],
     readAt,
+    sendMessage,
     syscallShort: enter,
     syscallSetup: setup,
     syscallRegister: register,

@@ -16,6 +16,12 @@ const pageBytes = 4096;
 const failed = 0xffff_ffff_ffff_ffffn;
 const fourGiB = 0x1_0000_0000n;
 
+/** Memory that stays where it is: halves of the address of its offset 0. */
+export interface Sendable {
+  readonly low: number;
+  readonly high: number;
+}
+
 export class MappedMemory {
   readonly address: bigint;
   /** Halves of the address; the low one plus any offset does not overflow. */

@@ -4,6 +4,7 @@
 
 import type { Libc } from "./libc.ts";
 import type { MappedMemory } from "./mapped-memory.ts";
+import { SendMessage } from "./send-message.ts";
 import {
   decodeSocketAddress,
   encodeSocketAddress,
@@ -93,6 +94,11 @@ export class Sockets {
   /** Reads up to `most` bytes into `memory` where it need not wait; how many, 0 at the end, -EAGAIN when there is nothing. */
   receive(fd: number, memory: MappedMemory, most: number): number {
     return this.#libc.resultOf(this.#libc.readAt(fd, memory.address, most));
+  }
+
+  /** To send by from two places at once. */
+  openMessage(): SendMessage {
+    return new SendMessage(this.#libc);
   }
 
   /** To move bytes from one socket to another by; null: there are no files left. */

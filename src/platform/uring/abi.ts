@@ -18,7 +18,6 @@ export const registerCode = { probe: 8, bufferRing: 22, bufferStatus: 26 } as co
 
 export const opcode = {
   pollAdd: 6,
-  sendmsg: 9,
   timeout: 11,
   accept: 13,
   asyncCancel: 14,

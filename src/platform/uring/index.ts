@@ -4,5 +4,5 @@
 export { bufferShift } from "./abi.ts";
 export { probeUring, type UringAvailability } from "./probe.ts";
 export { ReceiveBuffers } from "./receive-buffers.ts";
-export { Ring, type Sendable } from "./ring.ts";
+export { Ring } from "./ring.ts";
 export { SendArena } from "./send-arena.ts";

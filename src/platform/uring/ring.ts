@@ -3,7 +3,7 @@
 // completion carries back, `id` and `generation`. No BigInt and no allocation per operation.
 
 import type { Libc } from "../libc.ts";
-import { mapMemory, type MappedMemory } from "../mapped-memory.ts";
+import { mapMemory, type MappedMemory, type Sendable } from "../mapped-memory.ts";
 import { encodeSocketAddress } from "../socket-address.ts";
 import { systemError } from "../system-error.ts";
 import { completionFlag, enterFlag, entryFlag, entryWords, ioprio, opcode, sqFlag, syscallNumber } from "./abi.ts";
@@ -19,8 +19,6 @@ const timedArgSize = BigInt(timedArgBytes);
 const dontWait = 0x40;
 /** Of a send: less than everything is a failure, which its completion tells. */
 const waitAll = 0x100;
-const messageBytes = 56;
-const vectorBytes = 16;
 const sendFlags = dontWait | waitAll;
 /** Of a send: more follows at once, and may go into the same packets. */
 const moreFollows = 0x8000;
@@ -30,12 +28,6 @@ const eintr = -4;
 const eagain = -11;
 const ebusy = -16;
 const etime = -62;
-
-/** Memory that stays where it is: halves of the address of its offset 0. */
-export interface Sendable {
-  readonly low: number;
-  readonly high: number;
-}
 
 export class Ring {
   /** Of the completion that `next` found. */
@@ -61,8 +53,6 @@ export class Ring {
   readonly #addresses: MappedMemory;
   readonly #timedArg: MappedMemory;
   readonly #timedWords: Int32Array;
-  readonly #message: MappedMemory;
-  readonly #messageWords: Int32Array;
   #sqTail = 0;
   #submitted = 0;
   #cqHead = 0;
@@ -77,7 +67,6 @@ export class Ring {
     this.#libc = libc;
     this.#addresses = mapMemory(libc, entryCount * addressSlotBytes);
     this.#timedArg = mapMemory(libc, timedArgBytes + 2 * timespecBytes);
-    this.#message = mapMemory(libc, messageBytes + 2 * vectorBytes);
     const layout = setUpRing(libc, entryCount, completionCount);
     this.#layout = layout;
     this.fd = layout.fd;
@@ -91,12 +80,6 @@ export class Ring {
     words[4] = this.#timedArg.low + timedArgBytes;
     words[5] = this.#timedArg.high;
     this.#timedWords = words;
-    const message = new Int32Array(this.#message.bytes.buffer);
-    // msghdr: no name, two vectors right behind it.
-    message[4] = this.#message.low + messageBytes;
-    message[5] = this.#message.high;
-    message[6] = 2;
-    this.#messageWords = message;
   }
 
   /** Entries that the kernel has not seen yet. */
@@ -124,29 +107,6 @@ export class Ring {
     this.#put(opcode.send | entryFlag.skipSuccess, fd, low + at, high, length, sendFlags, id, generation, 0);
   }
 
-  /** The same with `length2` bytes of `memory2` behind it. Once at a time: hand it in before the next. */
-  sendTwo(
-    fd: number,
-    memory: Sendable,
-    at: number,
-    length: number,
-    memory2: Sendable,
-    at2: number,
-    length2: number,
-    id: number,
-    generation: number,
-  ): void {
-    const words = this.#messageWords;
-    words[14] = memory.low + at;
-    words[15] = memory.high;
-    words[16] = length;
-    words[18] = memory2.low + at2;
-    words[19] = memory2.high;
-    words[20] = length2;
-    const { low, high } = this.#message;
-    this.#put(opcode.sendmsg | entryFlag.skipSuccess, fd, low, high, 1, sendFlags, id, generation, 0);
-  }
-
   /**
    * Says of the send known by these that bytes follow it at once: the kernel may keep it for the same packets until they do.
    * Only when it was put last and has not been handed in.
@@ -156,11 +116,6 @@ export class Ring {
     const entries = this.#entries;
     const at = ((this.#sqTail - 1) & this.#sqMask) * entryWords;
     if (entries[at + 8] === id && entries[at + 9] === generation) entries[at + 7]! |= moreFollows;
-  }
-
-  /** Takes back the entry that was put last; it has not been handed in. */
-  takeBack(): void {
-    this.#sqTail = (this.#sqTail - 1) | 0;
   }
 
   /** Completes once the socket takes bytes again, or is broken. */

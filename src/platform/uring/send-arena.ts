@@ -45,6 +45,11 @@ export class SendArena {
     return this.#views[grain] ?? this.#makeView(grain);
   }
 
+  /** Offset of what was lent last. */
+  get lentAt(): number {
+    return this.#lent << grainShift;
+  }
+
   /** Keeps the first `length` bytes of what was lent last until `reset`; returns their offset. */
   keep(length: number): number {
     this.#grain = this.#lent + ((length + (1 << grainShift) - 1) >> grainShift);

@@ -15,7 +15,6 @@ const queuedSendBytes = 64 * 1024;
 const directSendBytes = 8 * 1024;
 const eintr = -4;
 const eagain = -11;
-const none: Buffer = Buffer.alloc(0);
 
 export interface SenderEvents extends SlotOwner {
   /** The kernel has taken everything. */
@@ -30,10 +29,6 @@ export class Sender {
   #epoch: number;
   #at = 0;
   #length = 0;
-  /** What it sent behind that, from elsewhere. */
-  #passed = none;
-  #passedFrom = 0;
-  #passedTo = 0;
   /** It was a copy of what stands first in the queue. */
   #sendsQueued = false;
   #polling = false;
@@ -51,9 +46,7 @@ export class Sender {
   /** As far as is known not yet taken by the kernel. */
   get queuedBytes(): number {
     const queued = this.#queue === null ? 0 : this.#queue.bytes;
-    return this.#isUnderWay() && !this.#sendsQueued
-      ? queued + this.#length + this.#passedTo - this.#passedFrom
-      : queued;
+    return this.#isUnderWay() && !this.#sendsQueued ? queued + this.#length : queued;
   }
 
   reserve(bytes: number): Buffer {
@@ -90,8 +83,8 @@ export class Sender {
 
   /** Sends the first bytes of what was lent last, then `bytes[from, to)`, which is copied only where it has to be. */
   sendWith(length: number, bytes: Buffer, from: number, to: number): void {
-    const { thread, fd, generation } = this.#slot;
-    const { arena, ring } = thread;
+    const { thread, fd } = this.#slot;
+    const { arena } = thread;
     const buffers = thread.receivedInto(bytes);
     const lent = this.#lent;
     if (lent !== null || buffers === null || length + to - from < directSendBytes) {
@@ -99,29 +92,19 @@ export class Sender {
       this.send(length + to - from);
       return;
     }
-    const isFree = this.isFree();
-    const at = arena.keep(length);
-    if (!isFree) {
-      this.#enqueueBoth(at, length, bytes, from, to);
-      return;
+    let taken = 0;
+    if (this.isFree()) {
+      const result = thread.message.send(fd, arena, arena.lentAt, length, buffers, from, to - from);
+      if (result === length + to - from) return;
+      if (result < 0 && result !== eagain && result !== eintr) {
+        this.#events.onSendFailed(result);
+        return;
+      }
+      taken = Math.max(0, result);
+      if (!this.#slot.closing) this.#awaitRoom();
     }
-    this.#begin(at, length);
-    this.#passed = bytes;
-    this.#passedFrom = from;
-    this.#passedTo = to;
-    const id = this.#slot.idOf(operation.send);
-    if (length === 0) ring.send(fd, buffers, from, to - from, id, generation);
-    else ring.sendTwo(fd, arena, at, length, buffers, from, to - from, id, generation);
-    ring.submit();
-    if (ring.queued > 0) {
-      // The kernel has not even looked at it, and must not do so later.
-      ring.takeBack();
-      this.#forget();
-      this.#enqueueBoth(at, length, bytes, from, to);
-    }
-    thread.learn();
-    if (this.#isUnderWay()) this.#keepPassed();
-    else this.#passed = none;
+    if (taken < length) this.#enqueue(arena.view(arena.keep(length)), taken, length);
+    this.#enqueue(bytes, from + Math.max(0, taken - length), to);
   }
 
   /** Nothing waits here for the peer to read. */
@@ -192,7 +175,6 @@ export class Sender {
     this.#epoch = thread.epoch;
     this.#at = at;
     this.#length = length;
-    this.#passedTo = this.#passedFrom;
   }
 
   /** The last send is not under way any more. */
@@ -256,28 +238,13 @@ export class Sender {
     this.#queue.push(bytes, from, to);
   }
 
-  #enqueueBoth(at: number, length: number, bytes: Buffer, from: number, to: number): void {
-    if (length > 0) this.#enqueue(this.#slot.thread.arena.view(at), 0, length);
-    this.#enqueue(bytes, from, to);
-  }
-
   /** What the kernel left of the last send goes before what was queued behind it. */
   #requeue(taken: number): void {
     const behind = this.#queue;
     const queue = new SendQueue();
     if (taken < this.#length) queue.push(this.#slot.thread.arena.view(this.#at), taken, this.#length);
-    const from = this.#passedFrom + Math.max(0, taken - this.#length);
-    if (from < this.#passedTo) queue.push(this.#passed, from, this.#passedTo);
     if (behind !== null) queue.append(behind);
-    this.#passed = none;
     this.#queue = queue;
-  }
-
-  /** The outcome is not known at once, and the memory belongs to others from now on. */
-  #keepPassed(): void {
-    this.#passed = Buffer.from(this.#passed.subarray(this.#passedFrom, this.#passedTo));
-    this.#passedTo -= this.#passedFrom;
-    this.#passedFrom = 0;
   }
 
   #awaitRoom(): void {
