@@ -12,6 +12,7 @@ import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { messageOf } from "../../src/core/index.ts";
 import { seededRandom } from "../support/load.ts";
 import { eventually, nextTurn } from "../support/proxy-under-test.ts";
 import { connectRaw, RawOrigin, type RawPeer } from "../support/raw-peer.ts";
@@ -139,9 +140,14 @@ for (const kind of transportKinds) {
     if (kind.name === "uring") assert.equal(await child.line(), "EMFILE");
     else await eventually(() => lost >= fewFiles, "they are turned away");
     for (const socket of crowd) socket.destroy();
-    await using peer = await connectRaw(port);
-    peer.send("hello");
-    assert.equal(await peer.takeBytes(5), "hello");
+    let answer = "";
+    // libuv turns away whoever comes before it has heard that the crowd is gone.
+    for (let attempt = 0; answer !== "hello" && attempt < (kind.name === "node" ? 1_000 : 1); attempt++) {
+      await using peer = await connectRaw(port);
+      peer.send("hello");
+      answer = await peer.takeBytes(5).catch(messageOf);
+    }
+    assert.equal(answer, "hello");
   });
 }
 
