@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long an announced address is lost when its node is killed or stopped: three real `naru announce`, or `naru gateway
-// --announce`, on an Ethernet of network namespaces, seen from the neighbor table of a client. Needs root. Exit code 1 when it
-// takes longer than promised.
-//
-//   node bench/failover.ts [--gateway] [ROUNDS]
+// `node bench/failover.ts`: how long an announced address is lost when its node is killed or stopped. See --help.
 
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -18,14 +14,24 @@ import {
 import { Watcher } from "../test/network/support/client-network.ts";
 import { gatewayService, lanYaml, launchGateway, startOrigin } from "../test/network/support/gateways.ts";
 import { TestNetwork } from "../test/network/support/test-network.ts";
+import { countOf, parsed } from "./usage.ts";
 
 const ways = [
   { signal: "SIGKILL", promisedMs: 1_500 },
   { signal: "SIGTERM", promisedMs: 300 },
 ] as const;
 
-const { values, positionals } = parseArgs({ options: { gateway: { type: "boolean" } }, allowPositionals: true });
-const rounds = Number(positionals[0] ?? 20);
+const help = `Usage: node bench/failover.ts [--gateway] [ROUNDS]
+
+Kills and stops the node of an announced address, 20 times each unless told otherwise: of three real naru announce, or
+with --gateway naru gateway --announce, on an Ethernet of network namespaces, seen from the neighbor table of a client.
+Needs root. Exit code 1 when it takes longer than promised.
+`;
+
+const flag = { type: "boolean" } as const;
+const config = { options: { gateway: flag, help: { ...flag, short: "h" } }, allowPositionals: true } as const;
+const { values, positionals } = parsed(() => parseArgs(config));
+const rounds = countOf("rounds", positionals[0] ?? "20");
 const what = values.gateway === true ? gateways() : announcers();
 const endings: (() => void | Promise<void>)[] = [];
 const owner = {
@@ -113,7 +119,8 @@ function report(name: string, tookMs: readonly number[]): void {
   console.log(`${name}: ${sorted.length} rounds, least ${at(0.01)}, median ${at(0.5)}, p90 ${at(0.9)}, most ${at(1)}`);
 }
 
-const network = TestNetwork.open(owner);
+if (values.help === true) process.stdout.write(help);
+const network = values.help === true ? null : TestNetwork.open(owner);
 if (network !== null) {
   try {
     const cluster = await openCluster(owner, network);

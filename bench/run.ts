@@ -16,6 +16,7 @@ import { comparisonSection } from "./load/report.ts";
 import { targets, type Target } from "./load/targets.ts";
 import { measureBars } from "./measure-bars.ts";
 import { measureMemory, memoryTable } from "./memory.ts";
+import { amountOf, countOf, durationOf, parsed, usageError } from "./usage.ts";
 import { measureWorkers, workersTable } from "./workers.ts";
 
 const help = `Usage: npm run bench -- [options]
@@ -53,7 +54,7 @@ Examples:
   npm run bench -- --check --transport uring
 `;
 
-const { values } = parseArgs({
+const config = {
   options: {
     targets: { type: "string" },
     connections: { type: "string", default: "64" },
@@ -70,16 +71,21 @@ const { values } = parseArgs({
     micro: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
   },
-});
+} as const;
+const { values } = parsed(() => parseArgs(config));
 
 const root = new URL("..", import.meta.url).pathname;
-const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
+const [rounds, seconds] = [countOf("rounds", values.rounds), durationOf("seconds", values.seconds)];
+const connections = values.connections.split(",").map((each) => countOf("connections", each));
+const rate = values.rate === undefined ? null : amountOf("rate", values.rate);
 
 if (values.help) process.stdout.write(help);
 else process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const wanted = parseTransport(values.transport ?? (values.bars || values.check ? "node" : "auto"));
+  const name = values.transport ?? (values.bars || values.check ? "node" : "auto");
+  const wanted = parseTransport(name) ?? usageError(`--transport ${name}: there are auto, node and uring`);
+  const selected = selectedTargets();
   if (values.micro) return runMicro();
   for (const tool of ["nginx", "wrk", "taskset", "chrt"]) {
     if (!hasTool(tool)) throw new Error(`${tool} is not installed: apt-get install nginx-light wrk util-linux`);
@@ -104,16 +110,14 @@ async function main(): Promise<number> {
     print(`\n${description}\n\n${workersTable(workers)}\n`);
     save({ transport, workers });
   } else {
-    await runComparison(transport, description);
+    await runComparison(transport, selected, description);
   }
   return 0;
 }
 
-async function runComparison(transport: Transport, description: string): Promise<void> {
-  const connections = values.connections.split(",").map(Number);
-  const rate = values.rate === undefined ? null : Number(values.rate);
+async function runComparison(transport: Transport, selected: readonly Target[], description: string): Promise<void> {
   const options = { transport, path: values.path, connections, rounds, seconds, rate };
-  const comparisons = await compare(selectedTargets(), options, progress);
+  const comparisons = await compare(selected, options, progress);
   print(`\n${description}`);
   for (const comparison of comparisons) print(`\n${comparisonSection(comparison)}`);
   save({ transport, comparisons });
@@ -134,9 +138,8 @@ function selectedTargets(): readonly Target[] {
   if (values.targets === undefined) return targets;
   return values.targets.split(",").map((name) => {
     const found = targets.find((target) => target.name === name.trim());
-    if (found === undefined)
-      throw new Error(`no target ${name}; there are ${targets.map((target) => target.name).join(", ")}`);
-    return found;
+    const all = targets.map((target) => target.name).join(", ");
+    return found ?? usageError(`--targets: there is no ${name}, but ${all}`);
   });
 }
 

@@ -9,12 +9,13 @@ import { parseArgs } from "node:util";
 
 import { lostRequests, seededRandom, startLoad, type Load, type LoadResult } from "../test/support/load.ts";
 import { measureThroughput } from "./load/measure.ts";
-import { buildNaru, naruCommand, scrape } from "./load/naru.ts";
+import { buildNaru, naruCommand, parseTransport, scrape } from "./load/naru.ts";
 import { Origin } from "./load/origin.ts";
 import { Child, freePort, openFolder, proxyCore } from "./load/processes.ts";
 import { Faults } from "./soak/faults.ts";
 import { openFiles, waitForLeftovers } from "./soak/leftovers.ts";
 import { Versions } from "./soak/versions.ts";
+import { amountOf, countOf, durationOf, parsed, usageError } from "./usage.ts";
 
 const help = `Usage: node bench/soak.ts [options]
 
@@ -45,7 +46,7 @@ const restMs = 8_000;
 /** Compiled code, pools and label sets are more at the end than before the first request. */
 const maxRestedGrowthKiB = 16 * 1_024;
 
-const { values } = parseArgs({
+const config = {
   options: {
     minutes: { type: "string", default: "10" },
     "reload-every": { type: "string", default: "1000" },
@@ -57,13 +58,23 @@ const { values } = parseArgs({
     "sample-every": { type: "string", default: "10" },
     help: { type: "boolean", short: "h", default: false },
   },
-});
+} as const;
+const { values } = parsed(() => parseArgs(config));
+const wanted = {
+  minutes: durationOf("minutes", values.minutes),
+  reloadEveryMs: amountOf("reload-every", values["reload-every"]),
+  connections: countOf("connections", values.connections),
+  wrk: amountOf("wrk", values.wrk),
+  concurrency: countOf("concurrency", values.concurrency),
+  transport: parseTransport(values.transport) ?? usageError("--transport: there are auto, node and uring"),
+  sampleEveryS: durationOf("sample-every", values["sample-every"]),
+};
 
 if (values.help) process.stdout.write(help);
 else process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const seconds = Number(values.minutes) * 60;
+  const seconds = wanted.minutes * 60;
   buildNaru();
   await using owned = new AsyncDisposableStack();
   const directory = openFolder(owned);
@@ -73,8 +84,8 @@ async function main(): Promise<number> {
   const versions = owned.use(new Versions(folder, origin.port));
   await versions.start();
   const [port, statsPort] = [await freePort(), await freePort()];
-  const { concurrency, transport } = values;
-  const options = ["--stats-port", String(statsPort), "--concurrency", concurrency, "--transport", transport];
+  const { concurrency, transport } = wanted;
+  const options = ["--stats-port", String(statsPort), "--concurrency", String(concurrency), "--transport", transport];
   const command = naruCommand(join(folder, "config.yaml"), port, options);
   const naru = owned.use(await Child.start("naru", String(proxyCore), port, command));
 
@@ -84,13 +95,13 @@ async function main(): Promise<number> {
   const load = owned.use(
     startLoad({
       port: () => port,
-      connections: Number(values.connections),
+      connections: wanted.connections,
       requestsPerConnection: 5_000,
       request: (sequence) => versions.request(sequence),
       check: (answer, request, connection) => versions.check(answer, request, connection),
     }),
   );
-  const wrk = { port, path: "/1k", connections: Number(values.wrk), seconds };
+  const wrk = { port, path: "/1k", connections: wanted.wrk, seconds };
   // Its errors, if any, are thrown when it is over.
   const beside = wrk.connections > 0 ? measureThroughput(naru, origin, wrk) : Promise.resolve(null);
   const besideDone = Promise.allSettled([beside]);
@@ -131,8 +142,8 @@ interface Watched {
 
 /** Changes the configuration and looks at memory until the time is up; KiB per sample. */
 async function watch({ naru, load, versions, faults, statsPort, seconds }: Watched): Promise<readonly number[]> {
-  const reloadMs = Number(values["reload-every"]);
-  const sampleMs = Number(values["sample-every"]) * 1_000;
+  const reloadMs = wanted.reloadEveryMs;
+  const sampleMs = wanted.sampleEveryS * 1_000;
   const samples: number[] = [];
   const startMs = performance.now();
   print("     s  RssAnon KiB  CPU %  checked/s  failures  versions  in force  restarts  aborts");
@@ -188,7 +199,7 @@ function judgeVersions({ written, seen }: Versions): readonly string[] {
  */
 function judgeMemory(samples: readonly number[], beforeKiB: number, restedKiB: number): readonly string[] {
   const half = samples.slice(samples.length >> 1);
-  const slope = slopePerMinute(half, Number(values["sample-every"]));
+  const slope = slopePerMinute(half, wanted.sampleEveryS);
   print(
     `RssAnon ${beforeKiB} KiB before the load, ${samples[0]} → ${samples.at(-1)} in it, ${restedKiB} after it; ` +
       `${Math.round(slope)} KiB per minute over the second half`,
