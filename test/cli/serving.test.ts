@@ -122,12 +122,12 @@ suite("naru gateway", { concurrency: 2 }, () => {
     await using workspace = await openWorkspace();
     await workspace.write("shop.yaml", gatewayYaml(origin.port, "/shop"));
     // With workers, the log may be ahead of what they serve by.
-    const options = ["--drain-delay-seconds", "1", "--concurrency", "1"];
+    const options = ["--drain-delay-seconds", "5", "--concurrency", "1"];
     await using naru = startNaru(["gateway", workspace.folder, ...anyPorts, ...options]);
     const at = await portsOf(naru);
 
     naru.process.kill("SIGTERM");
-    await naru.waitFor("stderr", /stopping soon +delay_ms=1000/);
+    await naru.waitFor("stderr", /stopping soon +delay_ms=5000/);
     assert.equal((await ask(at.status, "/healthz/ready")).status, 503);
     await using client = await connectRaw(at.gateway);
     client.send("GET /shop HTTP/1.1\r\nHost: shop.example\r\n\r\n");
