@@ -52,8 +52,11 @@ export class Coalescing {
 
   /** Something completed for this slot. */
   hear(slot: number): void {
-    if (this.#heard[slot] === this.#span) return;
-    this.#heard[slot] = this.#span;
+    const heard = this.#heard;
+    if (heard[slot] === this.#span) return;
+    // Without gaps, which would make a table of it that is slow to look in.
+    while (heard.length <= slot) heard.push(0);
+    heard[slot] = this.#span;
     this.#talking++;
   }
 
