@@ -31,7 +31,7 @@ Needs root. Exit code 1 when it takes longer than promised.
 const flag = { type: "boolean" } as const;
 const config = { options: { gateway: flag, help: { ...flag, short: "h" } }, allowPositionals: true } as const;
 const { values, positionals } = parsed(() => parseArgs(config));
-const rounds = countOf("rounds", positionals[0] ?? "20");
+const rounds = countOf("ROUNDS", positionals[0] ?? "20");
 const what = values.gateway === true ? gateways() : announcers();
 const endings: (() => void | Promise<void>)[] = [];
 const owner = {

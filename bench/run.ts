@@ -75,16 +75,15 @@ const config = {
 const { values } = parsed(() => parseArgs(config));
 
 const root = new URL("..", import.meta.url).pathname;
-const [rounds, seconds] = [countOf("rounds", values.rounds), durationOf("seconds", values.seconds)];
-const connections = values.connections.split(",").map((each) => countOf("connections", each));
-const rate = values.rate === undefined ? null : amountOf("rate", values.rate);
+const [rounds, seconds] = [countOf("--rounds", values.rounds), durationOf("--seconds", values.seconds)];
+const connections = values.connections.split(",").map((each) => countOf("--connections", each));
+const rate = values.rate === undefined ? null : amountOf("--rate", values.rate);
 
 if (values.help) process.stdout.write(help);
 else process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const name = values.transport ?? (values.bars || values.check ? "node" : "auto");
-  const wanted = parseTransport(name) ?? usageError(`--transport ${name}: there are auto, node and uring`);
+  const wanted = parseTransport(values.transport ?? (values.bars || values.check ? "node" : "auto"));
   const selected = selectedTargets();
   if (values.micro) return runMicro();
   for (const tool of ["nginx", "wrk", "taskset", "chrt"]) {

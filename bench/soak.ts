@@ -15,7 +15,7 @@ import { Child, freePort, openFolder, proxyCore } from "./load/processes.ts";
 import { Faults } from "./soak/faults.ts";
 import { openFiles, waitForLeftovers } from "./soak/leftovers.ts";
 import { Versions } from "./soak/versions.ts";
-import { amountOf, countOf, durationOf, parsed, usageError } from "./usage.ts";
+import { amountOf, countOf, durationOf, parsed } from "./usage.ts";
 
 const help = `Usage: node bench/soak.ts [options]
 
@@ -61,13 +61,13 @@ const config = {
 } as const;
 const { values } = parsed(() => parseArgs(config));
 const wanted = {
-  minutes: durationOf("minutes", values.minutes),
-  reloadEveryMs: amountOf("reload-every", values["reload-every"]),
-  connections: countOf("connections", values.connections),
-  wrk: amountOf("wrk", values.wrk),
-  concurrency: countOf("concurrency", values.concurrency),
-  transport: parseTransport(values.transport) ?? usageError("--transport: there are auto, node and uring"),
-  sampleEveryS: durationOf("sample-every", values["sample-every"]),
+  minutes: durationOf("--minutes", values.minutes),
+  reloadEveryMs: amountOf("--reload-every", values["reload-every"]),
+  connections: countOf("--connections", values.connections),
+  wrk: amountOf("--wrk", values.wrk),
+  concurrency: countOf("--concurrency", values.concurrency),
+  transport: parseTransport(values.transport),
+  sampleEveryS: durationOf("--sample-every", values["sample-every"]),
 };
 
 if (values.help) process.stdout.write(help);

@@ -15,10 +15,10 @@ export function parsed<Options>(parse: () => Options): Options {
   }
 }
 
-/** The value of `--name`; `what` says which are allowed. */
-export function numberOf(name: string, text: string, what: string, isAllowed: (value: number) => boolean): number {
+/** `what` says which are allowed. */
+function numberOf(name: string, text: string, what: string, isAllowed: (value: number) => boolean): number {
   const value = Number(text);
-  return text.trim() !== "" && isAllowed(value) ? value : usageError(`--${name} ${text}: must be ${what}`);
+  return text.trim() !== "" && isAllowed(value) ? value : usageError(`${name} ${text}: must be ${what}`);
 }
 
 export function countOf(name: string, text: string): number {
@@ -27,7 +27,7 @@ export function countOf(name: string, text: string): number {
 
 /** Zero is allowed. */
 export function amountOf(name: string, text: string): number {
-  return numberOf(name, text, "a number of 0 or more", (value) => Number.isFinite(value) && value >= 0);
+  return numberOf(name, text, "a whole number of 0 or more", (value) => Number.isSafeInteger(value) && value >= 0);
 }
 
 /** More than zero. */

@@ -7,6 +7,7 @@ import { get } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 
+import { usageError } from "../usage.ts";
 import { Child, freePort, openFolder, proxyCore } from "./processes.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
@@ -17,9 +18,9 @@ const otherProgram = process.env["NARU_PROGRAM"];
 export type Transport = "node" | "uring";
 
 /** Throws what is wrong with the value of --transport. */
-/** null: there is none of that name. */
-export function parseTransport(name: string): Transport | "auto" | null {
-  return name === "auto" || name === "node" || name === "uring" ? name : null;
+export function parseTransport(name: string): Transport | "auto" {
+  if (name === "auto" || name === "node" || name === "uring") return name;
+  return usageError(`--transport ${name}: there are auto, node and uring`);
 }
 
 export function buildNaru(): void {

@@ -26,6 +26,6 @@ export const transportOptions: readonly OptionSpec[] = [
     choices: ["on", "off"],
     default: "on",
     description:
-      "With io_uring, a thread that uses 85 % of a core for 64 connections or more lets them wait for each other, 0.4 ms at most",
+      "With io_uring, a thread that uses 85 % of a core lets what arrives wait for more, 0.4 ms at most, if 64 connections or more are busy",
   },
 ];

@@ -10,7 +10,6 @@ export { trimMemory } from "./memory.ts";
 export { openNearUdp } from "./near-udp.ts";
 export { openPackets, type PacketCounts, type PacketPort } from "./packets.ts";
 export { familyOf, type SocketAddress } from "./socket-address.ts";
-export type { SendMessage } from "./send-message.ts";
 export type { SplicePipe } from "./splice-pipe.ts";
 export { Sockets, type BindOptions } from "./sockets.ts";
 export { systemError, type SystemError } from "./system-error.ts";

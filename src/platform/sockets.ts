@@ -3,7 +3,7 @@
 // is the ring's. Results below 0 are negative error numbers.
 
 import type { Libc } from "./libc.ts";
-import type { MappedMemory } from "./mapped-memory.ts";
+import type { MappedMemory, Sendable } from "./mapped-memory.ts";
 import { SendMessage } from "./send-message.ts";
 import {
   decodeSocketAddress,
@@ -43,6 +43,8 @@ export class Sockets {
   readonly #length = new Uint32Array(1);
   readonly #number = new Int32Array(1);
   readonly #linger = new Int32Array([1, 0]);
+  /** Made when it is first needed. */
+  #message: SendMessage | null = null;
 
   constructor(libc: Libc) {
     this.#libc = libc;
@@ -96,9 +98,18 @@ export class Sockets {
     return this.#libc.resultOf(this.#libc.readAt(fd, memory.address, most));
   }
 
-  /** To send by from two places at once. */
-  openMessage(): SendMessage {
-    return new SendMessage(this.#libc);
+  /** Sends what the kernel takes at once of `first` from `at` on and of `second` behind it; in bytes, or a negative error number. */
+  sendBoth(
+    fd: number,
+    first: Sendable,
+    at: number,
+    length: number,
+    second: Sendable,
+    at2: number,
+    length2: number,
+  ): number {
+    this.#message ??= new SendMessage(this.#libc);
+    return this.#message.send(fd, first, at, length, second, at2, length2);
   }
 
   /** To move bytes from one socket to another by; null: there are no files left. */

@@ -10,10 +10,12 @@ import { test } from "node:test";
 import { exitCodes } from "../../src/cli/index.ts";
 import { systemClock } from "../../src/core/index.ts";
 import { probeUring } from "../../src/platform/index.ts";
+import type { createUringTransport } from "../../src/proxy/index.ts";
 import { chooseTransport, createTransport, type TransportOptions } from "../../src/roles/transport-choice.ts";
 import { createLogger } from "../../src/telemetry/index.ts";
 import { connectRaw } from "../support/raw-peer.ts";
 import { requireTransport } from "../support/requires.ts";
+import { silentLogger } from "../support/silent-logger.ts";
 import { transportKinds } from "../support/transport-under-test.ts";
 import { runNaru, startNaru } from "./support/run-naru.ts";
 import { gatewayYaml, openWorkspace, startOrigin } from "./support/workspace.ts";
@@ -114,6 +116,19 @@ test("io_uring that was asked for and cannot be had is an error that says what t
     message: "--transport uring is not possible here: kernel.io_uring_disabled is 2",
     hint: /--transport node/,
   });
+});
+
+test("what the options say of io_uring reaches the threads", () => {
+  const said: unknown[] = [];
+  const open: typeof createUringTransport = (_deps, options) => {
+    said.push(options);
+    throw new Error("that will do");
+  };
+  const choice = { ...wanting("auto"), name: "uring", reason: "io_uring is available" } as const;
+  createTransport(choice, silentLogger, null, open);
+  createTransport({ ...choice, uringCoalesces: false }, silentLogger, null, open);
+  const expected = { bufferBytes: 2 ** 20, coalesces: true, check: false };
+  assert.deepEqual(said, [expected, { ...expected, coalesces: false }]);
 });
 
 test("where io_uring turns out not to work, auto goes on without it, and what was asked for is an error", async () => {

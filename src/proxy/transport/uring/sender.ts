@@ -94,7 +94,7 @@ export class Sender {
     }
     let taken = 0;
     if (this.isFree()) {
-      const result = thread.message.send(fd, arena, arena.lentAt, length, buffers, from, to - from);
+      const result = thread.sockets.sendBoth(fd, arena, arena.lentAt, length, buffers, from, to - from);
       if (result === length + to - from) return;
       if (result < 0 && result !== eagain && result !== eintr) {
         this.#events.onSendFailed(result);

@@ -19,7 +19,6 @@ import {
   type Libc,
   type MappedMemory,
   type Sendable,
-  type SendMessage,
   type SplicePipe,
 } from "../../../platform/index.ts";
 import { Coalescing, threadCpuMs } from "./coalescing.ts";
@@ -79,7 +78,6 @@ export class UringThread {
   readonly body: MappedMemory;
   readonly arena: SendArena;
   readonly sockets: Sockets;
-  readonly message: SendMessage;
   readonly check: OwnershipCheck | null;
   readonly ledger: FileLedger | null;
   batch = 0;
@@ -120,12 +118,11 @@ export class UringThread {
       this.small = new ReceiveBuffers(libc, this.ring, 1, smallBufferBytes, smallBuffers, firstSmall);
       this.body = mapMemory(libc, bodyBytes);
       this.arena = new SendArena(libc, arenaBytes);
-      this.sockets = new Sockets(libc);
-      this.message = this.sockets.openMessage();
     } catch (error) {
       this.ring.dispose();
       throw error;
     }
+    this.sockets = new Sockets(libc);
     this.coalescing = new Coalescing({ nowMs: () => deps.clock.nowMs(), cpuMs: threadCpuMs }, options.coalesces);
     this.check = options.check ? new OwnershipCheck() : null;
     this.ledger = deps.ledger === null ? null : new FileLedger(deps.ledger);
